@@ -60,6 +60,34 @@ def test_links_and_anchors_are_found(tmp_path):
     assert anchors(page) == ["the-detector---detector", "same", "same-1"]
 
 
+# as wide as they are: headings, rows of tables, and lines that are a link or a figure
+NOT_WRAPPED = re.compile(r"^ *(#|\||!?\[.*\]\(\S+\)[.,;:]?$)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_lines_of_prose_are_at_most_100_columns(page):
+    prose = FENCE.sub("", page.read_text())
+    long = [line for line in prose.splitlines() if len(line) > 100]
+    assert [line for line in long if not NOT_WRAPPED.match(line)] == []
+
+
+# a page of signatures, and pages that are lists
+WITHOUT_AN_END = {"docs/api.md", "docs/architecture.md", "CHANGELOG.md"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_a_page_of_the_docs_says_first_what_it_is_for_and_last_where_to_go_on(page):
+    name = page.relative_to(ROOT).as_posix()
+    if page.parent.name != "docs":
+        return
+    title, _, rest = page.read_text().partition("\n\n")
+    assert title.startswith("# ")
+    # a sentence, neither a heading nor a block
+    assert re.match(r"[A-Z`*]", rest), rest[:40]
+    if name not in WITHOUT_AN_END:
+        assert HEADING.findall(FENCE.sub("", page.read_text()))[-1] == "Where to go on"
+
+
 def pages_of_the_navigation(entry):
     """Paths in ``nav`` of mkdocs.yml, from all of its levels."""
     if isinstance(entry, str):

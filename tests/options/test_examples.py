@@ -6,14 +6,11 @@ from dataclasses import fields
 
 import pytest
 
+from tests.options.parsing import OF_TRAINING, parse
 from weaver_tt.cli import COMMANDS, main
-from weaver_tt.options.check import CheckRun
 from weaver_tt.options.examples import EXAMPLES
-from weaver_tt.options.flags import FlagParser, add_flags, check_bounds, read_flags, spellings
-from weaver_tt.options.train import RunOptions, parse_options
-from weaver_tt.options.tune import TuneOptions, TuneRun
-
-OF_TRAINING = {"train": RunOptions, "check": CheckRun, "tune": TuneRun}
+from weaver_tt.options.flags import spellings
+from weaver_tt.options.tune import TuneOptions
 
 
 def test_each_command_has_three_examples():
@@ -24,16 +21,7 @@ def test_each_command_has_three_examples():
 @pytest.mark.parametrize("command", EXAMPLES)
 def test_examples_are_commands_that_are_understood(command):
     for arguments in EXAMPLES[command]:
-        words = shlex.split(arguments)
-        if command in OF_TRAINING:
-            parse_options(words, f"weaver-tt {command}", kind=OF_TRAINING[command])
-            continue
-        parts = COMMANDS[command].parts
-        parser = FlagParser()
-        add_flags(parser, *parts)
-        namespace = parser.parse_flags(words)
-        for part in parts:
-            check_bounds(read_flags(namespace, part))
+        parse(command, shlex.split(arguments))
 
 
 @pytest.mark.parametrize("command", EXAMPLES)
