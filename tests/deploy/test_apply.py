@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import uproot
 
-from tests.deploy.conftest import events
+from tests.deploy.conftest import events, write_tracks_and_jets
 from weaver_tt import cli
 from weaver_tt.deploy import Tagger, apply
 from weaver_tt.formats.csv_files import read_csv, writing_csv
@@ -104,6 +104,21 @@ def test_rows_without_a_number_are_said_and_have_an_exit_code(
     assert np.flatnonzero(~np.isfinite(outputs["D_b"])).tolist() == [3]
     assert code == cli.DONE_WITHOUT_NUMBERS
     assert "NaN or infinity for 1 entry" in capsys.readouterr().err
+
+
+def test_where_a_variable_is_missing_it_is_said_what_takes_the_columns_of_files(
+    exports: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_file(tmp_path / "in.csv", {"met": np.zeros(ROWS)})
+    assert run(exports["jets"], "-t", path, "-o", tmp_path / "out.csv") == 1
+    said = capsys.readouterr().err
+    assert "in.csv: no column 'jet_pt'; known: met; the network takes variables as the" in said
+    assert "`weaver-tt export --target raw` writes" in said
+    # which is of no use where it is one already
+    write_tracks_and_jets(tmp_path / "raw")
+    capsys.readouterr()
+    assert run(tmp_path / "raw", "-t", path, "-o", tmp_path / "out.csv") == 1
+    assert capsys.readouterr().err.rstrip().endswith("known: met")
 
 
 @pytest.mark.parametrize("kind", ["jets", "event"])

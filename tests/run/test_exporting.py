@@ -1,11 +1,17 @@
 """``weaver-tt export``: from a training to a folder that says what it is."""
 
+import io
 import json
+import shlex
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from weaver_tt import cli
+from weaver_tt.deploy.targets.registry import TARGETS
+from weaver_tt.options.export import ExportOptions
+from weaver_tt.run import exporting
 from weaver_tt.run_files import RunFiles
 
 
@@ -54,6 +60,31 @@ def test_other_files_are_the_proof_where_they_are_named(trained):
     assert golden(trained)["source"] == "columns of the files"
     assert export(trained) == 0
     assert golden(trained)["source"].startswith("variables computed back")
+
+
+def test_a_terminal_shows_commands_that_try_the_export(trained, monkeypatch):
+    drawn = Console(file=io.StringIO(), width=500, force_terminal=True, color_system=None)
+    monkeypatch.setattr(exporting, "is_terminal", lambda: True)
+    monkeypatch.setattr(exporting, "console", lambda: drawn)
+    monkeypatch.chdir(trained.folder)
+    assert export(trained, "-t", trained.folder / "jets.parquet") == 0
+    title, golden, predict = drawn.file.getvalue().splitlines()
+    assert title == "next"
+    assert shlex.split(golden)[0] == "weaver-tt-apply"
+    assert cli.apply(shlex.split(golden)[1:]) == 0
+    # as it is, but for terminals
+    assert cli.main([*shlex.split(predict)[1:], "--no-progress", "--no-figures"]) == 0
+    assert (trained.folder / "scores.root").is_file()
+
+
+@pytest.mark.parametrize(
+    ("target", "tried"),
+    [("generic", 2), ("fcc", 2), ("cmssw", 2), ("raw", 1), ("triton", 0), ("athena", 0)],
+)
+def test_only_what_can_be_tried_here_is_shown(target, tried):
+    chosen = ExportOptions(target=target, output="out", data_config="data.yaml")
+    commands = exporting.commands_after_export(chosen, TARGETS[target]("net"))
+    assert len(commands) == tried
 
 
 def test_a_folder_that_cannot_be_written_to_is_said_before_the_network_is_looked_for(

@@ -22,6 +22,13 @@ from weaver_tt.options.flags import COUNT, flag
 from weaver_tt.system.wording import counted
 
 ROWS = 20_000  # that are in memory at once
+# what may be missing
+OF_DATA_YAML = (
+    "the network takes variables as the data YAML names them, and what that makes of columns is "
+    "to be a column here (README.md beside the network says how each is made). `weaver-tt export "
+    "--target raw` writes a network that takes the columns of files; `weaver-tt train --predict "
+    "-c DATA_YAML -m FOLDER/model.onnx` takes any file that the data YAML is for"
+)
 
 
 @dataclass(kw_only=True)
@@ -164,7 +171,12 @@ def needed_columns(tagger: Tagger, file: ColumnFile) -> Sequence[str]:
         DataError: the file lacks one.
     """
     needed = [name for name in tagger.column_names if name in file or not name.endswith(MASK)]
-    file.resolve(needed)
+    try:
+        file.resolve(needed)
+    except DataError as error:
+        if tagger.takes_columns_of_files:
+            raise
+        raise DataError(f"{error}; {OF_DATA_YAML}") from error
     return needed
 
 

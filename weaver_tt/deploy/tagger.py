@@ -96,6 +96,11 @@ class Tagger:
         return list(dict.fromkeys(names))
 
     @property
+    def takes_columns_of_files(self) -> bool:
+        """Whether it prepares the columns of files itself, as ``--target raw`` writes it."""
+        return RAW_COLUMNS in self._session.get_modelmeta().custom_metadata_map
+
+    @property
     def list_columns(self) -> list[str]:
         """Those of them that have a value for each object."""
         return [name for one in self._inputs if one.has_objects for name in one.column_names]

@@ -27,10 +27,12 @@ from weaver_tt.deploy.sample import (
     random_sample,
     with_derived_inputs,
 )
+from weaver_tt.deploy.targets.base import MODEL, Target
+from weaver_tt.deploy.targets.raw import Raw
 from weaver_tt.deploy.targets.registry import TARGETS
 from weaver_tt.engine.device_settings import set_threads
 from weaver_tt.errors import ConfigError, DataError
-from weaver_tt.log import log
+from weaver_tt.log import is_terminal, log
 from weaver_tt.network.network import Network
 from weaver_tt.options.export import ExportOptions
 from weaver_tt.options.train import RunOptions
@@ -43,6 +45,7 @@ from weaver_tt.run.run_card import load_card
 from weaver_tt.run.sample_rows import first_inputs
 from weaver_tt.run.task import make_run_task
 from weaver_tt.run_files import RunFiles
+from weaver_tt.system.terminal import console, show_commands
 from weaver_tt.tasks.base import Task
 
 # what of the run card goes into model.onnx
@@ -106,7 +109,7 @@ def run_target_export(chosen: ExportOptions) -> float:
     if sample is None:
         sample = SampleRows(random_sample(trained.config))
     export = Export(trained.members, trained.task, trained.config, sample.tensors, form=target.form)
-    return export_folder(
+    difference = export_folder(
         target,
         export,
         sample,
@@ -114,6 +117,26 @@ def run_target_export(chosen: ExportOptions) -> float:
         opset=chosen.onnx_opset,
         metadata=trained.metadata,
     )
+    commands = commands_after_export(chosen, target)
+    if commands and is_terminal():
+        show_commands(console(), commands)
+    return difference
+
+
+def commands_after_export(chosen: ExportOptions, target: Target) -> list[list[str]]:
+    """Commands that try what was exported here: its proof, and a prediction of files."""
+    if not target.is_read_by_tagger():
+        return []
+    commands = [["weaver-tt-apply", chosen.output, "--golden"]]
+    # a graph of raw columns knows neither the rows of a data YAML nor its selection
+    if target.name != Raw.name:
+        tests = chosen.data_test or ["test.root"]
+        predict = ["weaver-tt", "train", "--predict", "-t", *tests, "-c", chosen.data_config]
+        if chosen.custom_functions is not None:
+            predict += ["--custom-functions", chosen.custom_functions]
+        predict += ["-m", str(Path(chosen.output) / MODEL), "--predict-output", "scores.root"]
+        commands.append(predict)
+    return commands
 
 
 def options_of_run(chosen: ExportOptions) -> RunOptions:

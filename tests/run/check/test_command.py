@@ -60,6 +60,18 @@ def test_a_terminal_shows_what_was_looked_at_the_findings_and_the_training(train
     assert again == parse_options(flags)
 
 
+def test_a_check_without_a_network_goes_on_with_the_one_beside_the_data_yaml(training, shown):
+    flags = training.flags()
+    place = flags.index("-n")
+    del flags[place : place + 2]
+    (training.path / "network.py").touch()
+    assert main(["check", *flags]) == 0
+    _, _, words = shown.getvalue().partition("no problem found\nnext\n")
+    assert "-n network.py" in words
+    # it is there, which a name that stands for one yet to be chosen need not be
+    assert (training.path / "network.py").is_file()
+
+
 def test_with_a_problem_nothing_comes_next(training, shown):
     assert check(training, config={"event_weight": "y"}) == 1
     text = shown.getvalue()

@@ -184,4 +184,5 @@ def test_a_terminal_shows_the_check_that_comes_next(results, tmp_path, monkeypat
     assert main(["inputs", *arguments, "-o", str(tmp_path)]) == 0
     *_, title, line = drawn.file.getvalue().splitlines()
     assert title.endswith("next")
-    assert shlex.split(line) == ["weaver-tt", "check", *arguments]
+    check, functions = arguments[:4], arguments[4:]
+    assert shlex.split(line) == ["weaver-tt", "check", *check, "-n", "network.py", *functions]

@@ -103,6 +103,10 @@ class Athena(Target):
         """One jet a call, with raw values."""
         return AthenaReader(folder, export)
 
+    def is_read_by_tagger(self) -> bool:
+        """It has other names and axes."""
+        return False
+
     def usage(self) -> str:
         """In Athena."""
         return (

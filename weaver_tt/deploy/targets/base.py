@@ -88,6 +88,10 @@ class Target(ABC):
         """What the reader calls an output."""
         return value
 
+    def is_read_by_tagger(self) -> bool:
+        """Whether ``Tagger``, and so ``weaver-tt-apply``, reads the folder as well."""
+        return True
+
     @abstractmethod
     def usage(self) -> str:
         """How the folder is used, for its README."""

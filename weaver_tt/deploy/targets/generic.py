@@ -26,8 +26,10 @@ class Generic(Target):
     def usage(self) -> str:
         """In Python, on files and in C++."""
         return (
-            "Python: `weaver_tt.deploy.Tagger(FOLDER)(columns)`; files: `weaver-tt-apply FOLDER -t "
-            "FILES -o scores.root`, and `--golden` replays golden.json. Neither needs torch. C++: "
+            "Python: `weaver_tt.deploy.Tagger(FOLDER)(columns)`; files that have the variables "
+            "below as columns: `weaver-tt-apply FOLDER -t FILES -o scores.root`, and `--golden` "
+            "replays golden.json. Neither needs torch. Files of the training: `weaver-tt train "
+            "--predict -c DATA_YAML -m FOLDER/model.onnx -t FILES`. C++: "
             "`weaver_tt::Model(FOLDER)` of `cpp/`, and `golden_check FOLDER`."
         )
 

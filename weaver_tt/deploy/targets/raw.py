@@ -104,6 +104,10 @@ class Raw(Target):
         """ONNX Runtime, one row a call."""
         return RawReader(folder / MODEL, export)
 
+    def is_read_by_tagger(self) -> bool:
+        """Unless it chooses objects itself."""
+        return not self._chooses
+
     def usage(self) -> str:
         """Everywhere, with its inputs."""
         lines = [

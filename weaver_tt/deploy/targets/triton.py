@@ -73,6 +73,10 @@ class Triton(Target):
         """A client that prepares inputs as the Tagger does."""
         return TaggerReader(folder, f"{self.model_name}/1/{MODEL}")
 
+    def is_read_by_tagger(self) -> bool:
+        """The network lies elsewhere in the folder."""
+        return False
+
     def usage(self) -> str:
         """A server and its client."""
         return (

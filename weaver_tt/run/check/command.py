@@ -11,6 +11,7 @@ from weaver_tt.options.train import check_all_bounds
 from weaver_tt.run.check.findings import find_all
 from weaver_tt.run.check.page import page, show_page
 from weaver_tt.run.checks import check_exclusive_flags, check_training_options
+from weaver_tt.run.starter_files import network_beside
 from weaver_tt.system import distributed
 from weaver_tt.system.json_files import json_text
 from weaver_tt.system.terminal import console, prints_to_terminal, show_commands
@@ -72,6 +73,6 @@ def _training(options: CheckRun) -> list[str]:
     """The command that trains as was tried; where no network was, its file is to be chosen."""
     network = options.network
     if not network.network_config:
-        network = replace(network, network_config="network.py")
+        network = replace(network, network_config=network_beside(options.data.data_config))
     parts = (options.data, network, options.train, options.output, options.label)
     return ["weaver-tt", "train", *(word for part in parts for word in words_of(part))]

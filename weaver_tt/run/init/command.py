@@ -11,13 +11,14 @@ from weaver_tt.errors import ConfigError, OutputError
 from weaver_tt.options.init import LIST_EXAMPLES, InitOptions
 from weaver_tt.run.init.data_yaml import data_yaml, decisions
 from weaver_tt.run.init.guess import Guess, guess
+from weaver_tt.run.starter_files import DATA_YAML, NETWORK
 from weaver_tt.system.atomic_files import write_text
 from weaver_tt.system.examples import PREFIX, SCHEMA, data_schema, find_example, list_examples
 from weaver_tt.system.terminal import print_commands
 from weaver_tt.system.wording import counted
 
 SHOWN_CLASSES = 6
-NETWORK = "deep_sets"  # the example that takes collections and values of any names
+DEEP_SETS = "deep_sets"  # the example that takes collections and values of any names
 SCHEMA_LINE = re.compile(r"^# yaml-language-server: \$schema=.*$", flags=re.M)
 NETWORK_NAME = re.compile(r"network_configs/(\w+)\.py")
 
@@ -61,9 +62,9 @@ def _copy_example(name: str, options: InitOptions) -> None:
 def _write_for_files(options: InitOptions) -> None:
     found = guess(options.files, options.treename, options.objects, options.rows)
     text = data_yaml(found, options.files)
-    data_file = Path(options.output) / "data.yaml"
-    network_file = Path(options.output) / "network.py"
-    source = find_example(f"{PREFIX}{NETWORK}", "network_configs", ".py")
+    data_file = Path(options.output) / DATA_YAML
+    network_file = Path(options.output) / NETWORK
+    source = find_example(f"{PREFIX}{DEEP_SETS}", "network_configs", ".py")
     _write({data_file: text, network_file: source.read_text()}, options)
     print(f"{data_file}:")
     for line in _summary(found):

@@ -25,6 +25,7 @@ from weaver_tt.log import is_terminal, log
 from weaver_tt.options.inputs import InputsOptions
 from weaver_tt.run.inputs.page import inputs_page
 from weaver_tt.run.inputs.table import as_csv, variable_rows
+from weaver_tt.run.starter_files import network_beside
 from weaver_tt.system.atomic_files import write_text
 from weaver_tt.system.json_files import write_json
 from weaver_tt.system.terminal import console, show_commands
@@ -61,6 +62,7 @@ def run_inputs(options: InputsOptions) -> None:
     log.info("%s: %s", place, counted(len(sums.variables), "variable"))
     if is_terminal():
         check = ["weaver-tt", "check", "-c", options.data_config, "-i", *options.data_train]
+        check += ["-n", network_beside(options.data_config)]
         if options.custom_functions is not None:
             check += ["--custom-functions", options.custom_functions]
         show_commands(console(), [check])
