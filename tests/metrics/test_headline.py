@@ -29,11 +29,11 @@ def test_metrics_of_a_users_own_fill_up_but_not_those_without_a_best_value():
     assert headline_metrics(["loss", "gain", "efficiency", "brier"]) == ["brier", "gain"]
 
 
-def test_a_line_has_the_loss_and_what_says_most_or_all_where_nothing_is_known():
+def test_a_line_keeps_the_measured_order_of_the_loss_and_what_says_most():
     values = {"accuracy": 0.5, "auc_b": 0.25, "auc": 0.75, "loss": 1.0}
     assert list(headline_values(values, ["auc", "watched", "accuracy"]).items()) == [
-        ("loss", 1.0),
-        ("auc", 0.75),
         ("accuracy", 0.5),
+        ("auc", 0.75),
+        ("loss", 1.0),
     ]
     assert headline_values(values, []) == values

@@ -39,10 +39,12 @@ def headline_metrics(measured: Sequence[str], watched: Iterable[str] = ()) -> li
 
 
 def headline_values(values: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
-    """The loss and the metrics ``names`` of ``values``, for a line; without names, all of them."""
-    if not names:
-        return dict(values)
-    return {name: values[name] for name in (LOSS, *names) if name in values}
+    """The loss and the metrics ``names`` of ``values``, for a line of a log.
+
+    Without names, all of them; in the order in which they are measured, which programs that read
+    logs know.
+    """
+    return {name: value for name, value in values.items() if not names or name in (LOSS, *names)}
 
 
 def _family(headline: str, measured: Sequence[str]) -> list[str]:

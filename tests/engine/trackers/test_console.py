@@ -38,7 +38,7 @@ def test_a_line_has_losses_headline_metrics_and_what_is_no_metric():
     values |= {"train/disco": 0.75}
     shown = Console(["auc", "accuracy", "unknown"]).values_of_line(values)
     # names of what is shown, in their order
-    line = "train/loss train/loss_mass val/loss train/disco val/auc val/accuracy learning_rate"
+    line = "train/loss train/loss_mass val/loss train/disco val/accuracy val/auc learning_rate"
     assert list(shown) == line.split()
     assert shown["val/auc"] == 1.0
 

@@ -43,6 +43,7 @@ class Console(Tracker):
             names += [
                 name for name in of_training if name.replace("train/", "val/", 1) not in values
             ]
-        names += [f"{of_which}{name}" for name in self._headline if f"{of_which}{name}" in values]
+        shown = {f"{of_which}{name}" for name in self._headline}
+        names += [name for name in values if name in shown]
         names += [name for name in values if not name.startswith(("train/", "val/"))]
         return {name: values[name] for name in dict.fromkeys(names)}
