@@ -43,6 +43,14 @@ def test_without_a_label_a_figure_is_left_as_it_is():
     assert len(figure.axes) == 1
 
 
+def test_a_figure_that_is_written_again_has_one_label(tmp_path):
+    figure = drawn()
+    for words in ("first", "second"):
+        with labelled(LabelOptions(label="IDEA", label_text=words)):
+            save_figure(figure, tmp_path / "figure")
+    assert sorted(texts_of(figure)) == ["IDEA", "second"]
+
+
 def test_the_label_has_room_of_its_own_in_the_file(tmp_path):
     heights = []
     for label in (LabelOptions(), LABEL):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.transforms import Bbox
 
 HEIGHT = 0.42  # inches
+NAME = "label"  # of the axes that it is written on
 
 NO_LABEL = LabelOptions()
 _labels = [NO_LABEL]  # the last one counts
@@ -40,6 +41,10 @@ def add_label(figure: Figure) -> Bbox | None:
     label = _labels[-1]
     if not label.is_given:
         return None
+    # a figure may be written again
+    for axes in figure.axes:
+        if axes.get_label() == NAME:
+            axes.remove()
     # these take half a second to import: only where something is drawn
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.transforms import Bbox
@@ -55,7 +60,7 @@ def add_label(figure: Figure) -> Bbox | None:
     right = max(box.x1 for box in boxes)
     # labels stand above axes: these are a line on the upper edge of the figure, so that neither
     # titles nor legends are in the way
-    line = figure.add_axes((left, 1, right - left, 0.001), label="label")
+    line = figure.add_axes((left, 1, right - left, 0.001), label=NAME)
     line.axis("off")
     exp_label(exp=label.label, llabel=label.left, rlabel=label.right, loc=0, ax=line)
     width, height = figure.get_size_inches()

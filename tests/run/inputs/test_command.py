@@ -12,7 +12,7 @@ import uproot
 from rich.console import Console
 
 from weaver_tt.cli import main
-from weaver_tt.figures.inputs import input_figure
+from weaver_tt.figures.inputs import InputFigures
 from weaver_tt.run.inputs import command, page
 from weaver_tt.system import progress_bar
 
@@ -152,11 +152,13 @@ def test_where_no_row_is_selected_the_error_says_so(results, capsys):
 def test_classes_that_are_named_are_drawn_and_the_others_together(results, monkeypatch):
     drawn = []
 
-    def keep(label, edges, before, scaled_edges=None, after=None):
-        drawn.append({name: sums.sum() for name, (sums, _) in before.items()})
-        return input_figure(label, edges, before, scaled_edges, after)
+    class Keeping(InputFigures):
+        def draw(self, label, edges, before, *after):
+            sums = (float(sums.sum()) for sums, _ in before)
+            drawn.append(dict(zip(self.classes, sums, strict=True)))
+            return super().draw(label, edges, before, *after)
 
-    monkeypatch.setattr(page, "input_figure", keep)
+    monkeypatch.setattr(page, "InputFigures", Keeping)
     folder = results.parent
     arguments = ["-c", str(folder / "data.yaml"), "-i", str(folder / "*.root"), "--classes", "b"]
     assert main(["inputs", *arguments, "-o", str(folder / "named")]) == 0

@@ -9,7 +9,7 @@ import numpy as np
 
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.statistics.input_sums import InputSpectra, InputSums, VariableSums
-from weaver_tt.figures.inputs import Histograms, input_figure
+from weaver_tt.figures.inputs import Histograms, InputFigures
 from weaver_tt.figures.names import plain_text
 from weaver_tt.metrics.many_classes import shown_classes
 from weaver_tt.options.inputs import InputsOptions
@@ -41,9 +41,10 @@ def inputs_page(
     drawn = _drawn_classes(sums, options.classes)
     sections = [Section("Rows", _rows_blocks(sums, drawn, config))]
     pictures_of: dict[str, list[Picture]] = {name: [] for name in config.inputs}
+    figures = InputFigures(_class_labels(sums, drawn, config))
     with progress_bar("drawing", len(sums.variables), "variable") as advance:
         for variable in sums.variables:
-            picture = _picture(variable, sums, drawn, config, Path(options.output))
+            picture = _picture(variable, sums, drawn, config, figures, Path(options.output))
             pictures_of[variable.group.name].append(picture)
             advance(1)
     for name, pictures in pictures_of.items():
@@ -130,17 +131,22 @@ def _drawn_classes(sums: InputSums, asked: Sequence[str]) -> list[int]:
 
 
 def _picture(
-    variable: VariableSums, sums: InputSums, drawn: list[int], config: DataConfig, folder: Path
+    variable: VariableSums,
+    sums: InputSums,
+    drawn: Sequence[int],
+    config: DataConfig,
+    figures: InputFigures,
+    folder: Path,
 ) -> Picture:
     """The figure of a variable, as files."""
     name = variable.variable.name
     scaled = variable.scaled
-    figure = input_figure(
+    figure = figures.draw(
         config.names.get(name, name),
         variable.raw.edges,
-        _histograms(variable.raw, sums, drawn, config),
+        _histograms(variable.raw, sums, drawn),
         None if scaled is None else scaled.edges,
-        None if scaled is None else _histograms(scaled, sums, drawn, config),
+        None if scaled is None else _histograms(scaled, sums, drawn),
     )
     what = "before and after scaling" if scaled is not None else "as it is"
     caption = f"{readable(name, config)}, {what}"
@@ -148,15 +154,22 @@ def _picture(
     return write_picture(f"{variable.group.name}.{name}", caption, figure, folder)
 
 
-def _histograms(
-    spectra: InputSpectra, sums: InputSums, drawn: list[int], config: DataConfig
-) -> Histograms:
+def _others(sums: InputSums, drawn: Sequence[int]) -> list[int]:
+    """Places of the classes with rows that are drawn together."""
+    return [place for place in np.flatnonzero(sums.rows).tolist() if place not in drawn]
+
+
+def _class_labels(sums: InputSums, drawn: Sequence[int], config: DataConfig) -> list[str]:
+    """What the legend says: the classes that are drawn, and all others."""
+    names = [sums.classes[place] for place in drawn]
+    labels = [config.names.get(name, name) for name in names]
+    return [*labels, OTHERS] if _others(sums, drawn) else labels
+
+
+def _histograms(spectra: InputSpectra, sums: InputSums, drawn: Sequence[int]) -> Histograms:
     """The classes that are drawn, and the sum of all others that have rows."""
-    found = {}
-    for place in drawn:
-        name = sums.classes[place]
-        found[config.names.get(name, name)] = spectra.sums[place], spectra.squares[place]
-    others = [place for place in np.flatnonzero(sums.rows) if place not in drawn]
+    found = [(spectra.sums[place], spectra.squares[place]) for place in drawn]
+    others = _others(sums, drawn)
     if others:
-        found[OTHERS] = (spectra.sums[others].sum(0), spectra.squares[others].sum(0))
+        found.append((spectra.sums[others].sum(0), spectra.squares[others].sum(0)))
     return found
