@@ -8,11 +8,13 @@ import pytest
 from weaver_tt.errors import OutputError
 from weaver_tt.figures.base import (
     density_label,
+    legend_above,
     make_axes,
     make_folder,
     mean_deviation,
     per_bin,
     save_figure,
+    style,
 )
 
 
@@ -46,3 +48,21 @@ def test_the_mean_deviation_counts_bins_by_their_weight():
     # 3 entries observed at 0.5 where 0.4 is predicted, 1 at 1 where 0.6 is: (3 * 0.1 + 0.4) / 4
     sums = np.array([[3.0, 1], [1.2, 0.6], [1.5, 1], [3, 1]])
     assert mean_deviation(sums) == pytest.approx(0.175)
+
+
+@pytest.mark.parametrize("scale", ["linear", "log"])
+@pytest.mark.parametrize("lines", [1, 4])
+def test_what_is_drawn_ends_below_a_legend_above_it(scale, lines):
+    with style():
+        figure, axes = make_axes("x", "y", (4, 3))
+        for number in range(lines):
+            axes.plot([0, 1], [1 + number, 100], label=f"a line with number {number}")
+        axes.set(yscale=scale, ylim=(0.5, 100))
+        legend_above(axes)
+        figure.draw_without_rendering()
+        legend = axes.get_legend().get_window_extent()
+    highest = axes.transData.transform((0, 100))[1]
+    assert highest < legend.y0
+    # and no more room than needed
+    assert legend.y0 - highest < 0.15 * axes.get_window_extent().height
+    assert axes.get_ylim()[0] == 0.5

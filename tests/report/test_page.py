@@ -122,7 +122,7 @@ def test_classes_are_called_what_they_are_named(tmp_path, write):
     model = evaluate_model(ModelFiles(name="net", paths=(str(path),)), ["top", "qcd"], None)
     names = {"top": r"$t \to bqq$", "qcd": "QCD jet"}
     page = page_of({"net": model.metrics()}, ["top", "qcd"], ["top"], names)
-    assert "2 classes: t →bqq, QCD jet" in page
+    assert "2 classes: t → bqq, QCD jet" in page
     titles = [row[0] for row in table_of(page, "Performance")]
-    assert titles[2:4] == ["AUC of t →bqq", "rejection at 30 % of t →bqq"]
+    assert titles[2:4] == ["AUC of t → bqq", "rejection at 30 % of t → bqq"]
     assert table_of(page, "AUC")[0] == ["", "against QCD jet"]

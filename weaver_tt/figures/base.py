@@ -39,6 +39,9 @@ COLORS = (
     "#92dadd",
 )
 DOTS_PER_INCH = 120  # of PNG
+# of the height of a panel: what is free around a legend, and how much it may take
+LEGEND_MARGIN = 0.06
+LARGEST_LEGEND = 0.6
 STYLE = {
     "font.size": 13,
     "axes.labelsize": 15,
@@ -85,6 +88,20 @@ def line_color(number: int) -> str:
 def line_style(number: int) -> str:
     """The style of curve ``number``: dashed where its color repeats."""
     return "-" if number < len(COLORS) else "--"
+
+
+def legend_above(axes: Any, **keywords: Any) -> None:
+    """Add a legend, and lengthen the y axis so that all that it shows now ends below the legend.
+
+    ``keywords`` are those of a legend; it stands at the upper right where they say nothing.
+    """
+    legend = axes.legend(**{"loc": "upper right", "frameon": False, **keywords})
+    share = legend.get_window_extent().height / axes.get_window_extent().height
+    share = min(share + LEGEND_MARGIN, LARGEST_LEGEND)
+    # on a logarithmic axis, too
+    scale = axes.yaxis.get_transform()
+    low, high = scale.transform(axes.get_ylim())
+    axes.set_ylim(top=float(scale.inverted().transform(low + (high - low) / (1 - share))))
 
 
 def say_empty(axes: Any, why: str) -> None:

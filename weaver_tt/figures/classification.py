@@ -16,6 +16,7 @@ from weaver_tt.figures.base import (
     Array,
     binned_fractions,
     density_label,
+    legend_above,
     line_color,
     line_style,
     make_axes,
@@ -36,8 +37,7 @@ MAX_NAMES = 24  # names along the axis of a matrix
 MARKERS = "osD^v<>"
 # what lies over what: bands below lines, and both below points
 BANDS, POINTS = 1, 5
-LINE = 0.09  # height of a line of the legend, where the axis of a panel is 1
-LEGEND_LINE = 0.3  # the same below the axes, in inches
+LEGEND_LINE = 0.3  # height of a line of a legend below the axes, in inches
 TINY = 1e-300  # instead of 0 where a density is normalized
 Points = tuple[Array, Array]  # values and errors
 
@@ -277,7 +277,7 @@ def score_calibration(
                 sums = summary.reliability(column).numpy()  # (4, bins)
                 filled = sums[:, sums[0] > 0]
                 predicted, observed, error = binned_fractions(filled)
-                deviation = f"mean deviation {mean_deviation(filled):.3g}"
+                deviation = f"{mean_deviation(filled):.3g}"
                 axes.errorbar(
                     predicted,
                     observed,
@@ -286,16 +286,19 @@ def score_calibration(
                     markersize=4,
                     linewidth=1,
                     color=line_color(number),
-                    # a single model may be without a name
                     label=f"{name}: {deviation}" if name else deviation,
                     zorder=POINTS,
                 )
-            # room for the legend
-            axes.set(
-                xlabel=f"score {titles[column]}", xlim=(0, 1), ylim=(0, 1.05 + LINE * len(models))
-            )
+            axes.set(xlabel=f"score {titles[column]}", xlim=(0, 1), ylim=(0, 1.02))
             axes.set_yticks(np.linspace(0, 1, 6))
-            axes.legend(frameon=False, loc="upper left", handlelength=1)
+            legend_above(
+                axes,
+                loc="upper left",
+                title="mean deviation",
+                alignment="left",
+                handlelength=1,
+                ncols=_legend_columns(len(models)),
+            )
         panels[0].set_ylabel("observed fraction")
         _say_choice(figure, drawn, first)
     return figure
@@ -387,19 +390,27 @@ def _write_numbers(axes: Any, values: Array, middle: float, text: str) -> None:
         axes.text(column, row, number, ha="center", va="center", color=color, size=11)
 
 
-def points_in_bins(edges: Array, points: Mapping[str, Points], labels: tuple[str, str]) -> Figure:
-    """Points (bins,) with errors in bins between ``edges``, by model.
+def _legend_columns(models: int) -> int:
+    """Two where a legend would be as high as half of the panel."""
+    return 1 if models < 4 else 2
 
-    Points of several models are drawn side by side, so that they do not hide each other.
+
+def _places(edges: Array, number: int, models: int) -> Array:
+    """Where in each bin the points of the ``number``-th of so many models stand, (bins,).
+
+    In the middle half of the bin, side by side, so that they do not hide each other.
     """
-    centers = (edges[1:] + edges[:-1]) / 2
-    half_width = (edges[1:] - edges[:-1]) / 2
+    middle = (edges[1:] + edges[:-1]) / 2
+    return middle + np.diff(edges) / 2 * ((number + 0.5) / models - 0.5)
+
+
+def points_in_bins(edges: Array, points: Mapping[str, Points], labels: tuple[str, str]) -> Figure:
+    """Points (bins,) with errors in bins between ``edges``, by model, side by side."""
     with style():
         figure, axes = make_axes(*labels)
         for number, (name, (value, error)) in enumerate(points.items()):
             color = line_color(number)
-            place = (number + 0.5) / len(points) - 0.5  # in the middle half of the bin
-            x = centers + half_width * 0.5 * place
+            x = _places(edges, number, len(points))
             axes.errorbar(
                 x, value, error, fmt="o", markersize=5, color=color, label=name, zorder=POINTS
             )
@@ -407,10 +418,9 @@ def points_in_bins(edges: Array, points: Mapping[str, Points], labels: tuple[str
                 value, edges[:-1], edges[1:], color=color, linewidth=1, alpha=0.6, zorder=BANDS
             )
         axes.set_xlim(edges[0], edges[-1])
-        lowest, high = axes.get_ylim()
-        low = max(0.0, lowest)  # areas and rejections are never negative
-        axes.set_ylim(low, high + 0.2 * (high - low))  # room for the legend
-        axes.legend(frameon=False, loc="upper left", ncols=2)
+        # areas and rejections are never negative
+        axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]))
+        legend_above(axes, loc="upper left", ncols=2)
     return figure
 
 
@@ -421,33 +431,44 @@ def rejection_of_sizes(points: Mapping[str, tuple[int, int, float, float]], labe
     """
     sizes = np.array([size for _, size, _, _ in points.values()], dtype=float)
     values = np.array([value for _, _, value, _ in points.values()])
-    x_range = (sizes.min() / 3, sizes.max() * 3)
-    # room for the legend
-    y_range = (values.min() / 3, values.max() * 6)
     with style():
         figure, axes = make_axes("trainable parameters", label)
-        first = math.floor(math.log10(y_range[0] / x_range[1]))
-        last = math.ceil(math.log10(y_range[1] / x_range[0]))
-        for exponent in range(first, last + 1):
-            ant = 10.0**exponent
-            axes.plot(x_range, [ant * x for x in x_range], "--", color="0.75", linewidth=0.8)
-            # where the line meets the left or the lower border
-            corner = max(x_range[0], y_range[0] / ant)
-            if corner < x_range[1] and ant * corner < y_range[1]:
-                axes.annotate(
-                    f"ant = {ant:g}",
-                    (corner, ant * corner),
-                    (3, 3),
-                    textcoords="offset points",
-                    fontsize=9,
-                    color="0.5",
-                )
         for name, (number, size, value, error) in points.items():
             color = line_color(number)
             axes.errorbar(size, value, error, fmt="o", markersize=6, color=color, label=name)
-        axes.set(xscale="log", yscale="log", xlim=x_range, ylim=y_range)
-        axes.legend(frameon=False, loc="upper left", ncols=1 if len(points) < 4 else 2)
+        axes.set(xscale="log", yscale="log")
+        axes.set_xlim(sizes.min() / 3, sizes.max() * 3)
+        axes.set_ylim(values.min() / 3, values.max() * 3)
+        # white below it: lines are everywhere
+        white = {"frameon": True, "framealpha": 1, "edgecolor": "none"}
+        legend_above(axes, loc="upper left", ncols=_legend_columns(len(points)), **white)
+        _draw_ratio_lines(axes)
     return figure
+
+
+def _draw_ratio_lines(axes: Any) -> None:
+    """Lines on which y / x, the ant factor, is the same, a power of ten, with its value."""
+    left, right = axes.get_xlim()
+    bottom, top = axes.get_ylim()
+    first = math.floor(math.log10(bottom / right))
+    last = math.ceil(math.log10(top / left))
+    for exponent in range(first, last + 1):
+        ant = 10.0**exponent
+        look = {"color": "0.75", "linewidth": 0.8, "zorder": BANDS}
+        axes.plot([left, right], [ant * left, ant * right], "--", **look)
+        # a little behind where the line comes in at the left or the lower border
+        place = 1.2 * max(left, bottom / ant)
+        if place < right / 1.5 and ant * place < top / 1.2:
+            axes.text(
+                place,
+                ant * place,
+                f"ant = {ant:g}",
+                va="center",
+                fontsize=9,
+                color="0.5",
+                zorder=BANDS,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -537,32 +558,32 @@ def sculpted_spectrum(
         upper.stairs(density, edges, fill=True, color="#b9b9b9", alpha=0.6, label="all background")
         for number, (name, (before, after)) in enumerate(models.items()):
             color = line_color(number)
-            _draw_density(upper, edges, after, color, f"{name}, {selection}")
-            _draw_passing_share(lower, edges, before[0], after, color)
+            places = _places(edges, number, len(models))
+            _draw_density(upper, edges, places, after, color, name)
+            _draw_passing_share(lower, places, before[0], after, color)
         upper.set(ylabel=density_label(label), xlim=(edges[0], edges[-1]))
-        # room for the legend
-        upper.set_ylim(0, upper.get_ylim()[1] * (1.1 + LINE * len(models)))
-        upper.legend(frameon=False, loc="upper right")
+        upper.set_ylim(bottom=0)
+        legend_above(upper, title=selection, ncols=_legend_columns(len(models)))
         lower.set(xlabel=label, ylabel=r"$\varepsilon_B$", yscale="log")
     return figure
 
 
-def _draw_density(axes: Any, edges: Array, sums: Array, color: str, label: str) -> None:
-    """Draw sums of w and w^2, (2, V), as a density with errors."""
+def _draw_density(
+    axes: Any, edges: Array, places: Array, sums: Array, color: str, label: str
+) -> None:
+    """Draw sums of w and w^2, (2, V), as a density with errors at ``places`` (V,)."""
     weights, squares = sums
-    middle = (edges[1:] + edges[:-1]) / 2
     scale = 1 / (max(weights.sum(), TINY) * np.diff(edges))
     density = weights * scale
     error = np.sqrt(squares) * scale
     axes.stairs(density, edges, color=color, linewidth=1.8, label=label)
-    axes.errorbar(middle, density, error, fmt="none", color=color, linewidth=1)
+    axes.errorbar(places, density, error, fmt="none", color=color, linewidth=1)
 
 
-def _draw_passing_share(axes: Any, edges: Array, total: Array, passing: Array, color: str) -> None:
+def _draw_passing_share(axes: Any, places: Array, total: Array, passing: Array, color: str) -> None:
     """Draw the share of ``total`` (V,) that is in ``passing`` (2, V), sums of w and w^2."""
-    middle = (edges[1:] + edges[:-1]) / 2
     filled = total > 0
     weights, squares = passing[:, filled]
     share = weights / total[filled]
     error = np.sqrt(squares) / total[filled]
-    axes.errorbar(middle[filled], share, error, fmt="o", markersize=3.5, linewidth=1, color=color)
+    axes.errorbar(places[filled], share, error, fmt="o", markersize=3.5, linewidth=1, color=color)

@@ -18,7 +18,8 @@ _UNIT = re.compile(r"\s*\[([^\]]*)\]$")
 _FORMULA = re.compile(r"\$(.*?)\$")
 _COMMAND = re.compile(r"\\([A-Za-z]+)\s*")
 # commands that are neither letters nor fonts
-_SIGNS = {"to": "→", "rightarrow": "→", "pm": "±", "times": "×", "infty": "∞"}
+_SIGNS = {"to": "→", "rightarrow": "→", "pm": "±", "times": "×", "infty": "∞", "ell": "ℓ"}
+_ARROW = re.compile(r" *→ *")
 _GROUP = re.compile(r"(?<![_^])\{([^{}]*)\}")  # braces of a font or an accent
 _INDEX = re.compile(r"([_^])(?:\{([^{}]*)\}|(.))")
 _TAGS = {"_": "sub", "^": "sup"}
@@ -57,7 +58,9 @@ def html_text(text: str) -> Markup:
 
 def _letters(formula: str) -> str:
     r"""A formula with Greek letters and signs for its commands; others are left out."""
-    return _GROUP.sub(r"\1", _COMMAND.sub(_letter, formula)).replace(r"\,", " ")
+    text = _GROUP.sub(r"\1", _COMMAND.sub(_letter, formula)).replace(r"\,", " ")
+    # a formula has its own spaces around an arrow
+    return _ARROW.sub(" → ", text)
 
 
 def _letter(command: re.Match[str]) -> str:

@@ -16,7 +16,7 @@ from weaver_tt.applications.calibration.scale_factors import ScaleFactor
 from weaver_tt.applications.calibration.spectra import REGIONS
 from weaver_tt.applications.calibration.toys import Toys, summarise_pulls
 from weaver_tt.expressions.row_values import Floats
-from weaver_tt.figures.base import line_color, make_axes, per_bin, style
+from weaver_tt.figures.base import legend_above, line_color, make_axes, per_bin, style
 from weaver_tt.pages.pictures import Picture, write_picture, write_pictures
 
 MARKERS = "osD^v<>"
@@ -98,7 +98,7 @@ def postfit_figure(measurement: Measurement, place: int, edges: Floats, variable
     middle = (edges[1:] + edges[:-1]) / 2
     error = np.sqrt(data)
     axes.errorbar(middle, data, error, fmt="o", color="black", markersize=4, label="data")
-    axes.set_ylim(0, 1.45 * max(float((data + error).max()), float(total.max())))
+    axes.set_ylim(0, 1.02 * max(float((data + error).max()), float(total.max())))
     axes.set_ylabel(per_bin("jets", edges, variable))
     goodness = fit.goodness
     axes.set_title(
@@ -106,7 +106,7 @@ def postfit_figure(measurement: Measurement, place: int, edges: Floats, variable
         f"({goodness.statistic:.1f}/{goodness.ndf}, p = {goodness.p_value:.2g})",
         fontsize=12,
     )
-    axes.legend(frameon=False, ncols=2, loc="upper right")
+    legend_above(axes, ncols=2)
     filled = total > 0
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = np.where(filled, fit.errors[place] / total, 0)
@@ -190,9 +190,7 @@ def scale_factors_figure(measurements: Sequence[Measurement]) -> Figure:
         )
     _name_bins(axes, [one.label for one in measurements])
     axes.set_xlim(-0.6, len(measurements) - 0.4)
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high + 0.25 * (high - low))
-    axes.legend(frameon=False, ncols=min(len(categories), 4), loc="upper center")
+    legend_above(axes, ncols=min(len(categories), 4), loc="upper center")
     return figure
 
 
@@ -252,9 +250,9 @@ def mistag_figure(factors: Sequence[ScaleFactor], labels: Sequence[str]) -> Figu
         axes.errorbar(
             shifted, values, errors, fmt=MARKERS[number], color=line_color(number), label=name
         )
-    axes.set_ylim(0, 1.4 * max(one.data + one.data_error for one in factors))
+    axes.set_ylim(bottom=0)
     axes.set_ylabel(f"mistag rate of {factors[0].category}")
-    axes.legend(frameon=False, loc="upper right")
+    legend_above(axes)
     ratio.axhline(1, color="0.5", linewidth=1)
     ratio.errorbar(
         place,

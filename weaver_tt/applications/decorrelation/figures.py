@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from weaver_tt.applications.decorrelation.judgement import Judgement
 from weaver_tt.applications.decorrelation.threshold_map import Thresholds
-from weaver_tt.figures.base import line_color, make_axes, save_figure, style
+from weaver_tt.figures.base import legend_above, line_color, make_axes, save_figure, style
 from weaver_tt.report.scores import SCORE_PREFIX
 
 DEFAULT_PT = r"$p_T$ [GeV]"
@@ -101,7 +101,6 @@ def efficiency_figure(judgement: Judgement, labels: DdtLabels) -> Figure:
             label=label,
         )
         highest = max(highest, float(np.nanmax(found.shares + found.errors)))
-    # room for the legend
-    axes.set(ylim=(0, 1.45 * highest), xlim=(edges[0], edges[-1]))
-    axes.legend(frameon=False, loc="upper right")
+    axes.set(ylim=(0, 1.02 * highest), xlim=(edges[0], edges[-1]))
+    legend_above(axes)
     return figure

@@ -15,7 +15,14 @@ from weaver_tt.applications.density_ratio.closure import RatioClosure, VariableC
 from weaver_tt.applications.density_ratio.entries import Floats
 from weaver_tt.applications.density_ratio.roles import BEFORE, ESTIMATES, MAP, NETWORK
 from weaver_tt.applications.density_ratio.shapes import Shape
-from weaver_tt.figures.base import density_label, make_axes, per_bin, save_figure, style
+from weaver_tt.figures.base import (
+    density_label,
+    legend_above,
+    make_axes,
+    per_bin,
+    save_figure,
+    style,
+)
 from weaver_tt.figures.names import NO_NAMES, without_unit
 
 COLORS = {BEFORE: "0.6", MAP: "#3f90da", NETWORK: "#bd1f01"}
@@ -29,7 +36,6 @@ PAIRS = "pairs"
 RATIOS = "ratios"
 MOST_DEVIATION = 0.5  # of the axis of ratios
 RATIO_BINS = 80
-ROOM = 1.5  # the axis of densities over the highest one: above lies the legend
 PEAK = 300.0  # the highest density over the lowest from which on their axis is logarithmic
 CENTRAL_RATIOS = (0.0005, 0.9995)
 
@@ -89,8 +95,8 @@ def variable_figure(variable: VariableClosure, label: str) -> Figure:
         lower.stairs(_divide(shape.shares, variable.numerator.shares), edges, **look)
     _draw_numerator(upper, lower, variable.numerator, edges)
     upper.set_ylabel(density_label(label))
-    _leave_room(upper, variable.numerator.shares / widths)
-    upper.legend(loc="upper right", frameon=False)
+    _set_height(upper, variable.numerator.shares / widths)
+    legend_above(upper)
     deviation = _deviation(variable)
     lower.set(
         xlabel=label,
@@ -112,18 +118,15 @@ def _draw_numerator(upper: Axes, lower: Axes, numerator: Shape, edges: Floats) -
     lower.errorbar(centers, np.ones(len(centers)), relative, **look)
 
 
-def _leave_room(axes: Axes, densities: Floats) -> None:
-    """End the axis of ``densities`` where the legend lies above them all.
-
-    It is logarithmic where some are far above the others: a value that most entries have.
-    """
+def _set_height(axes: Axes, densities: Floats) -> None:
+    """From 0; logarithmic where some densities are far above others: a value that most have."""
     highest = float(densities.max())
     above_zero = densities[densities > 0]
     if len(above_zero) and highest > PEAK * np.min(above_zero):
         lowest = float(np.min(above_zero)) / 3
-        axes.set(yscale="log", ylim=(lowest, highest * (highest / lowest) ** 0.7))
+        axes.set(yscale="log", ylim=(lowest, 2 * highest))
     else:
-        axes.set_ylim(0, axes.get_ylim()[1] * ROOM)
+        axes.set_ylim(bottom=0)
 
 
 def _divide(values: Floats, below: Floats) -> Floats:

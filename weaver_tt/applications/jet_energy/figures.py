@@ -18,7 +18,7 @@ from weaver_tt.applications.jet_energy.closure import (
     Closure,
 )
 from weaver_tt.applications.jet_energy.derive import Derived
-from weaver_tt.figures.base import line_color, save_figure, say_empty, style
+from weaver_tt.figures.base import legend_above, line_color, save_figure, say_empty, style
 
 CURVES_A_PANEL = 5
 PT_TICKS = (20, 50, 100, 200, 500, 1000, 2000)
@@ -132,11 +132,10 @@ def closure_figure(closure: Closure) -> Figure:
             axes.set_xlim(PT_EDGES[0] * 0.95, PT_EDGES[-1] * 1.05)
         low, high = panels[0].get_ylim()
         reach = max(1 - low, high - 1, 2 * TOLERANCE)
-        # room for the legend
-        panels[0].set_ylim(1 - reach, 1 + 1.5 * reach)
+        panels[0].set_ylim(1 - reach, 1 + reach)
         panels[0].set_ylabel(rf"{closure.center} $p_T^{{corr}} / p_T^{{gen}}$")
         if any(cell.has_jets() for name in VARIABLES for cell in closure.cells(name)):
-            panels[-1].legend(frameon=False, ncols=3, loc="upper right")
+            legend_above(panels[-1], ncols=3)
     return figure
 
 
@@ -152,11 +151,9 @@ def _finish(panels: Any, label: str) -> None:
         low, high = axes.get_ylim()
         if low < 1 < high:
             axes.axhline(1, color="0.5", linewidth=1, zorder=0)
-        # room for the legend
-        axes.set_ylim(low, high + 0.25 * (high - low))
         axes.set_xlabel(label)
         _log_axis(axes)
-        axes.legend(frameon=False, ncols=2, loc="upper center", fontsize=10)
+        legend_above(axes, ncols=2, loc="upper center", fontsize=10)
 
 
 def _log_axis(axes: Any) -> None:

@@ -24,7 +24,14 @@ from weaver_tt.applications.truth_tagging.distributions import (
 )
 from weaver_tt.applications.truth_tagging.jets import Floats
 from weaver_tt.applications.truth_tagging.residuals import EDGES, Residuals
-from weaver_tt.figures.base import density_label, make_folder, per_bin, save_figure, style
+from weaver_tt.figures.base import (
+    density_label,
+    legend_above,
+    make_folder,
+    per_bin,
+    save_figure,
+    style,
+)
 from weaver_tt.physics.particles import FLAVOURS
 
 # colors that color-blind readers can tell apart (Petroff 2021)
@@ -122,10 +129,9 @@ def _residual_panel(axes: Axes, residuals: dict[str, Residuals], number: int) ->
     reach = reach or 1.0
     axes.set(xlim=(-reach, reach), xlabel=RESIDUAL_LABEL)
     axes.set_title(FLAVOUR_TITLE[flavour])
-    # room for the legend
-    axes.set_ylim(0, axes.get_ylim()[1] * 1.35)
+    axes.set_ylim(bottom=0)
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="upper left", frameon=False)
+        legend_above(axes, loc="upper left")
 
 
 def distribution_figure(
@@ -186,11 +192,11 @@ def _draw_spectra(axes: Axes, distribution: Distribution, pair: str, reference: 
             look = {"fill": True, "alpha": 0.45}
         label = LEGEND[name] + _fit_text(fits[name])
         axes.stairs(of_pair.total, edges, color=COLORS[name], label=label, **look)
-    # room for the legend; at least something where all is 0
-    axes.set_ylim(0, max(axes.get_ylim()[1], 1e-9) * 1.45)
+    # at least something where all is 0
+    axes.set_ylim(0, max(axes.get_ylim()[1], 1e-9))
     axes.yaxis.set_major_locator(MaxNLocator(6, prune="lower"))
     heading = None if pair == "all" else pair.replace("l", r"$\ell$")
-    axes.legend(loc="upper right", frameon=False, title=heading)
+    legend_above(axes, title=heading)
 
 
 def _draw_points(axes: Axes, edges: Floats, tagged: EstimateSums) -> None:
