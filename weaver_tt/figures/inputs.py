@@ -129,7 +129,7 @@ def _draw(axes: Any, edges: Array, histograms: Histograms) -> None:
     axes.add_collection(lines, autolim=False)
     middle = (edges[1:] + edges[:-1]) / 2
     for color, (shares, errors) in zip(colors, shapes, strict=True):
-        bars = LineCollection(_bars(middle, shares, errors), colors=color, linewidths=1)
+        bars = LineCollection(list(_bars(middle, shares, errors)), colors=color, linewidths=1)
         axes.add_collection(bars, autolim=False)
     # an axis that was logarithmic has the ticks of a linear one again
     axes.set(xscale="linear", yscale="linear")

@@ -11,9 +11,9 @@ from typing import Any
 import mplhep
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogFormatter, NullFormatter
 
-from weaver_tt.figures.base import Array, line_color, line_style, style
+from weaver_tt.figures.base import Array, legend_above, line_color, line_style, style
 from weaver_tt.figures.names import NO_NAMES
 
 # from this ratio of the outer edges on, the axis of a positive variable is logarithmic
@@ -60,11 +60,10 @@ def reweighting_figure(
             # it is an outline, which would come first
             handles = [*handles[1:], handles[0]]
             labels = [*labels[1:], labels[0]]
-        panels[0, 1].legend(
-            handles,
-            [names.get(label, label) for label in labels],
-            frameon=False,
-            loc="upper right",
+        legend_above(
+            panels[0, 1],
+            handles=handles,
+            labels=[names.get(label, label) for label in labels],
             ncols=1 + len(labels) // 6,
         )
     return figure
@@ -133,6 +132,8 @@ def _panel(
     if is_filled:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")
+        # of less than a decade, plain numbers too
+        axes.yaxis.set_minor_formatter(LogFormatter())
 
 
 def _histogram(

@@ -9,6 +9,7 @@ from weaver_tt.applications.jet_energy.judging.content import metrics_content
 from weaver_tt.applications.jet_energy.judging.evaluation import judge
 from weaver_tt.applications.jet_energy.judging.figures import LEAST_JETS, Points
 from weaver_tt.applications.jet_energy.judging.page import judgement_page
+from weaver_tt.metrics.bootstrap_quantiles import SampledDistribution
 from weaver_tt.output.about import AboutPrediction
 
 OUTPUTS = ("output_y_q16", "output_y_q84")
@@ -111,3 +112,16 @@ def test_a_panel_without_points_says_why(judgement, monkeypatch):
     monkeypatch.setattr(figures, "LEAST_JETS", 10**9)
     figure = figures._pt_figure(judgement, "central", figures.MEDIAN)
     assert [text.get_text() for text in figure.axes[0].texts] == ["no bin with 1000000000 jets"]
+    figure = figures._differences_figure(judgement, "central")
+    assert [text.get_text() for text in figure.axes[0].texts] == ["no bin with 1000000000 jets"]
+    # an axis with a length
+    low, high = figure.axes[0].get_ylim()
+    assert low == -0.01
+    assert high >= 0.01
+
+
+def test_an_interval_without_jets_says_so(judgement, monkeypatch):
+    nothing = SampledDistribution(np.empty(0), np.empty((0, 1)))
+    monkeypatch.setattr(type(judgement.models[0]), "responses", lambda *interval: nothing)
+    axes = figures._responses_figure(judgement, "central").axes[0]
+    assert [text.get_text() for text in axes.texts] == ["no jets"]

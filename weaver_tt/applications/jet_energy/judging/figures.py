@@ -36,13 +36,14 @@ from weaver_tt.applications.jet_energy.judging.responses import (
     RECO_PT_EDGES,
     RHO_EDGES,
 )
-from weaver_tt.figures.base import line_color, per_bin, say_empty, style
+from weaver_tt.figures.base import legend_above, line_color, per_bin, say_empty, style
 from weaver_tt.figures.names import in_words
 from weaver_tt.metrics.bootstrap_quantiles import Floats, SampledDistribution, bootstrap_error
 from weaver_tt.pages.pictures import CaptionedFigure, Picture, write_pictures
 
 LEAST_JETS = 20
 """Fewer have no point in a figure."""
+LEAST_DIFFERENCE = 0.01  # of medians: the axis goes at least as far
 MOST_RATIO = 2.0  # the end of an axis of ratios
 ROWS, COLUMNS = 2, 3  # of panels
 SHOWN_GROUPS = ("all", *FOUR_GROUPS)
@@ -85,7 +86,7 @@ class Quantity:
     ratios: tuple[float, float]
 
 
-RESOLUTION = Quantity("IQR / median", lambda numbers: numbers.resolution, (0.7, 1.2))
+RESOLUTION = Quantity("IQR / median of R", lambda numbers: numbers.resolution, (0.7, 1.2))
 MEDIAN = Quantity("median of R", lambda numbers: numbers.median, (0.95, 1.05))
 
 
@@ -256,7 +257,7 @@ def _medians_figure(judgement: Judgement) -> Figure:
             axes.set_xticks(range(len(flavours)), flavours)
             axes.set(xlabel="flavour", title=rf"{region}, $p_T^{{gen}}$ > {LEAST_PT:g} GeV")
         panels[0].set_ylabel("median of R")
-        panels[0].legend(frameon=False)
+        legend_above(panels[0])
     return figure
 
 
@@ -304,8 +305,10 @@ def _pt_figure(judgement: Judgement, region: str, quantity: Quantity) -> Figure:
                     ratios.append(points.over(reference))
                     _draw_in_pt(bottom, ratios[-1], look, model.name)
             if most_jets < LEAST_JETS:
-                say_empty(top, f"no bin with {LEAST_JETS} jets")
+                _say_too_few(top)
                 top.set_yticks([])
+            # neither median nor resolution is negative
+            top.set_ylim(bottom=max(0.0, top.get_ylim()[0]))
             bottom.axhline(1, color="0.7", linewidth=1, zorder=0)
             bottom.set_ylim(_ratio_limits(quantity.ratios, ratios))
             top.tick_params(labelbottom=False)
@@ -317,6 +320,10 @@ def _pt_figure(judgement: Judgement, region: str, quantity: Quantity) -> Figure:
                 bottom.set_ylabel(f"/ {judgement.shown[0].name}")
         _legend_panel(figure.add_subplot(outer[-1, -1]), top, f"{region} jets")
     return figure
+
+
+def _say_too_few(axes: Any) -> None:
+    say_empty(axes, f"no bin with {LEAST_JETS} jets")
 
 
 def _ratio_limits(usual: tuple[float, float], ratios: Sequence[Points]) -> tuple[float, float]:
@@ -363,6 +370,7 @@ def _differences_figure(judgement: Judgement, region: str) -> Figure:
         figure = Figure(figsize=(15, 8.4), layout="constrained")
         panels = figure.subplots(ROWS, COLUMNS, sharex=True, sharey=True)
         for axes, pair in zip(panels.flat, pairs, strict=True):
+            most_jets = 0.0
             for model, look in _looks(judgement):
                 values = np.stack(
                     [median_difference(model, region, pair, bins) for bins in _true_bins()]
@@ -374,7 +382,10 @@ def _differences_figure(judgement: Judgement, region: str) -> Figure:
                     ],
                     axis=0,
                 )
+                most_jets = max(most_jets, fewest.max())
                 _draw_in_pt(axes, Points(values, fewest), look, model.name)
+            if most_jets < LEAST_JETS:
+                _say_too_few(axes)
             axes.axhline(0, color="0.7", linewidth=1, zorder=0)
             axes.set(xscale="log", title=f"{pair[0]} - {pair[1]}")
             _log_ticks(axes)
@@ -382,7 +393,10 @@ def _differences_figure(judgement: Judgement, region: str) -> Figure:
             axes.set_xlabel(_true_pt(judgement))
         for axes in panels[:, 0]:
             axes.set_ylabel("difference of medians of R")
-        panels[0, 0].legend(frameon=False)
+        # all panels have the same axis, which without any point has no length
+        reach = max(LEAST_DIFFERENCE, *np.abs(panels[0, 0].get_ylim()))
+        panels[0, 0].set_ylim(-reach, reach)
+        legend_above(panels[0, 0])
     return figure
 
 
@@ -392,8 +406,11 @@ def _responses_figure(judgement: Judgement, region: str) -> Figure:
         figure = Figure(figsize=(15, 8.4), layout="constrained")
         panels = list(figure.subplots(ROWS, COLUMNS, sharex=True).flat)
         for axes, interval in zip(panels, PT_INTERVALS, strict=False):
-            for model, look in _looks(judgement):
-                shares = _shares(model.responses(region, interval, "all"))
+            found = [model.responses(region, interval, "all") for model, _ in _looks(judgement)]
+            if not any(len(one.values) for one in found):
+                say_empty(axes, "no jets")
+            for (model, look), distribution in zip(_looks(judgement), found, strict=True):
+                shares = _shares(distribution)
                 axes.stairs(
                     shares,
                     RESPONSE_EDGES,
@@ -405,7 +422,7 @@ def _responses_figure(judgement: Judgement, region: str) -> Figure:
             axes.axvline(1, color="0.7", linewidth=1, zorder=0)
             axes.set(title=interval_title(interval), ylim=(0, None))
             axes.set_xlim(RESPONSE_EDGES[0], RESPONSE_EDGES[-1])
-            axes.set_xlabel("R")
+            axes.set_xlabel(r"R = $p_T^{corr} / p_T^{gen}$")
         for axes in panels[::COLUMNS]:
             axes.set_ylabel(per_bin("share of jets", RESPONSE_EDGES, ""))
         _legend_panel(panels[-1], panels[0], f"{region} jets")
