@@ -372,7 +372,7 @@ def test_a_value_of_each_row_meets_the_objects_of_its_row():
     assert value("np.expand_dims(met, axis=1) + met", table) == [[20], [40]]
     # means with weights of 10 and 20 are those without: all objects of a row have the same
     assert value("ak.mean(two, weight=met, axis=1)", table) == [1.5, 3.5]
-    assert value("ak.softmax(np.expand_dims(met, axis=1))", table) == [[1], [1]]
+    assert value("ak.softmax(np.expand_dims(met, axis=1), axis=1)", table) == [[1], [1]]
 
 
 def test_the_random_order_of_a_row_is_a_matter_of_its_content_alone():

@@ -321,7 +321,7 @@ def test_a_missing_remote_file_is_a_data_error(server, name):
 def test_a_number_behind_the_suffix_is_that_of_a_grid_jobs_attempt(tmp_path):
     path = tmp_path / "DAOD_PHYSLITE.1234._000012.pool.root.1"
     with uproot.recreate(path) as file:
-        file["CollectionTree"] = {"x": np.arange(3)}
+        file.mktree("CollectionTree", {"x": np.arange(3)})
     with open_reader(str(path)) as reader:
         assert reader.rows() == 3
     (tmp_path / "data.txt.1").write_text("x")

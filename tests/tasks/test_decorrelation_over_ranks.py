@@ -91,7 +91,7 @@ def found(tmp_path_factory, run_on_ranks):
     (folder / "script.py").write_text(SCRIPT)
     (ended,) = run_on_ranks(folder, (2, ["script.py"]))
     assert set(ended.codes) == {0}, ended.said
-    return [torch.load(folder / f"found{rank}.pt") for rank in range(2)]
+    return [torch.load(folder / f"found{rank}.pt", weights_only=True) for rank in range(2)]
 
 
 @pytest.mark.parametrize("method", ["disco", "kl", "adversary"])
