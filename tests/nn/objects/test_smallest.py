@@ -4,6 +4,7 @@ import io
 import warnings
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -46,30 +47,51 @@ def test_infinity_comes_last():
     assert chosen(torch.tensor([[torch.inf, 3.0, torch.inf, -1.0]]), 3) == [[0, 1, 3]]
 
 
-@pytest.mark.parametrize("width", [5, 40])
-def test_onnx_runtime_takes_the_same(width):
-    class Smallest(nn.Module):
-        def forward(self, values):
-            return smallest_places(values, 4)
+class Smallest(nn.Module):
+    def forward(self, values):
+        return smallest_places(values, 4)
 
-    random = torch.Generator().manual_seed(1)
-    # few different values: many are equal
-    values = torch.randint(-2, 3, (300, width), generator=random).float()
+
+def exported(values):
+    """The graph that takes the four smallest of any number of rows."""
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             Smallest(),
-            (values[:2],),
+            (values,),
             file,
             dynamo=False,
             opset_version=17,
             input_names=["values"],
             dynamic_axes={"values": {0: "N"}},
         )
-    session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
-    [found] = session.run(None, {"values": values.numpy()})
+    return onnx.load_from_string(file.getvalue())
+
+
+def run_graph(model, values):
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    return session.run(None, {"values": values.numpy()})
+
+
+@pytest.mark.parametrize("width", [5, 40])
+def test_onnx_runtime_takes_the_same(width):
+    random = torch.Generator().manual_seed(1)
+    # few different values: many are equal
+    values = torch.randint(-2, 3, (300, width), generator=random).float()
+    [found] = run_graph(exported(values[:2]), values)
     assert np.sort(found, axis=1).tolist() == chosen(values, 4)
+
+
+def test_a_graph_never_sorts_no_rows_at_all():
+    """ONNX Runtime before 1.31 ends the process there, by a division by zero."""
+    model = exported(torch.zeros(2, 5))
+    [node] = [node for node in model.graph.node if node.op_type == "TopK"]
+    model.graph.output.append(onnx.helper.make_empty_tensor_value_info(node.input[0]))
+    found, sorted_values = run_graph(model, torch.zeros(0, 5))
+    assert (found.shape, sorted_values.shape) == ((0, 4), (1, 5))
 
 
 @given(

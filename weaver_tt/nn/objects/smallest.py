@@ -7,7 +7,7 @@ particles share a place, the two would look at different neighbours.
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def smallest_places(values: Tensor, k: int, in_order: bool = False) -> Tensor:
@@ -17,8 +17,10 @@ def smallest_places(values: Tensor, k: int, in_order: bool = False) -> Tensor:
     in no particular order.
     """
     if torch.onnx.is_in_onnx_export():
-        # TopK of ONNX has the place as second key
-        return values.topk(k, dim=1, largest=False, sorted=in_order).indices
+        # TopK of ONNX has the place as second key; given no rows it ends the process, in ONNX
+        # Runtime before 1.31: events without objects, so one row of zeros is always there
+        values = nn.functional.pad(values, (0, 0, 1, 0))
+        return values.topk(k, dim=1, largest=False, sorted=in_order).indices[1:]
     if values.dtype != torch.float32:
         return values.sort(dim=1, stable=True).indices[:, :k]
     bits = values.view(torch.int32)
