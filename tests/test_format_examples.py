@@ -253,7 +253,7 @@ def test_a_jet_of_delphes_has_the_particle_flow_objects_around_it(tmp_path):
     assert predicted["label_c"].tolist() == [row % 3 == 1 for row in range(ROWS)]
 
 
-def edm4hep(path, seed):
+def edm4hep(path, seed, collection="ReconstructedParticles"):
     """Two massless particles back to back of 50 GeV each, and a soft one."""
     random = np.random.default_rng(seed)
     three = np.full(ROWS, 3)
@@ -261,14 +261,35 @@ def edm4hep(path, seed):
     direction = np.stack([np.cos(phi), np.sin(phi), np.zeros(ROWS)], axis=1)
     momenta = np.stack([50 * direction, -50 * direction, 0.1 * direction], axis=1)
     columns = {
-        f"ReconstructedParticles.momentum.{axis}": jagged(momenta[..., i].ravel(), three)
+        f"{collection}.momentum.{axis}": jagged(momenta[..., i].ravel(), three)
         for i, axis in enumerate("xyz")
     }
-    columns["ReconstructedParticles.energy"] = jagged(np.tile([50, 50, 0.1], ROWS), three)
-    columns["ReconstructedParticles.charge"] = jagged(np.tile([1, 0, -1], ROWS), three)
-    columns["ReconstructedParticles.mass"] = jagged(np.zeros(3 * ROWS), three)
-    columns["ReconstructedParticles.tracks_begin"] = jagged(np.tile([0, 1, 1], ROWS), three, "u4")
+    columns[f"{collection}.energy"] = jagged(np.tile([50, 50, 0.1], ROWS), three)
+    columns[f"{collection}.charge"] = jagged(np.tile([1, 0, -1], ROWS), three)
+    columns[f"{collection}.mass"] = jagged(np.zeros(3 * ROWS), three)
+    columns[f"{collection}.tracks_begin"] = jagged(np.tile([0, 1, 1], ROWS), three, "u4")
     write(path, "events", columns)
+
+
+def uncommented(text, key):
+    """An example of which one line that stands in a comment, ``# KEY: ...``, is taken in."""
+    return re.sub(rf"^# ({key}: )", r"\1", text, count=1, flags=re.MULTILINE)
+
+
+def test_edm4hep_of_another_collection_is_read_by_the_line_in_the_comment(tmp_path):
+    names = ["part_energy", "part_theta", "visible_mass"]
+    own = tmp_path / "Hbb.root"
+    edm4hep(own, 1)
+    expected = api.read_table(api.load_config("weaver_tt:edm4hep"), own, names)
+    other = tmp_path / "Hbb_ild.root"
+    edm4hep(other, 1, collection="PandoraPFOs")
+    config = tmp_path / "ild.yaml"
+    text = (ROOT / "data_configs" / "edm4hep.yaml").read_text()
+    config.write_text(uncommented(text, "branch_magic"))
+    found = api.read_table(api.load_config(config), other, names)
+    # the soft particle is gone here, too
+    assert found["part_energy"][0].tolist() == [50, 50]
+    assert found.to_list() == expected.to_list()
 
 
 def test_events_of_edm4hep_are_labelled_by_the_name_of_their_file(tmp_path):
@@ -326,6 +347,21 @@ def test_names_that_no_expression_can_spell_are_read_filtered_and_written(tmp_pa
     assert predicted["pf_features_original_index"].tolist() == [[1]] * ROWS
     assert predicted["met/x"].tolist() == [9] * ROWS
     assert predicted["weights:up"].tolist() == [1] * ROWS
+
+
+OFFERED = re.compile(r"^# (event_weight|branch_magic): ", re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "data_configs").glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_lines_that_an_example_offers_in_comments_are_understood(path, tmp_path):
+    text = path.read_text()
+    for key in OFFERED.findall(text):
+        config = tmp_path / path.name
+        config.write_text(uncommented(text, key))
+        loaded = api.load_config(config)
+        assert loaded.event_weight is not None or key != "event_weight"
 
 
 def stated_networks():
