@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,12 @@ import pytest
 from tests.options.parsing import OF_TRAINING, parse
 from weaver_tt.cli import COMMANDS
 from weaver_tt.errors import WeaverError
+from weaver_tt.options.check import CheckOptions
+from weaver_tt.options.flags import spellings
+from weaver_tt.options.train import RunOptions
+from weaver_tt.options.tune import TuneOptions
 from weaver_tt.system.examples import list_examples
+from weaver_tt.weaver_compat.retired_flags import RETIRED
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -83,7 +89,9 @@ def check_call(words):
         if script == "train.py":
             parse("train", rest[1:])
         elif script.startswith("benchmarks/"):
-            assert (ROOT / script).is_file(), script
+            source = (ROOT / script).read_text()
+            for flag in (word for word in rest if word.startswith("--")):
+                assert f'"{flag}"' in source, (script, flag)
         return
     length = 2 if rest[0] == "jec" else 1
     command = " ".join(rest[:length])
@@ -111,6 +119,34 @@ def test_commands_of_a_page_are_understood(page, tmp_path):
             check_call(words)
             examples = [word for word in words if word.startswith(EXAMPLE)]
             assert {name.removeprefix(EXAMPLE) for name in examples} <= EXAMPLES
+
+
+FLAG = re.compile(r"(?<![\w-])--[a-z][\w-]*")
+# of pip, tensorboard, torchrun, Slurm and forks of Weaver, or one that a page says is refused
+OTHERS = {
+    *("--help", "--force-reinstall", "--no-deps", "--logdir", "--nproc-per-node", "--requeue"),
+    *("--train-mode", "--num-epoch"),
+}
+
+
+def known_flags():
+    """Flags of all commands and benchmarks, and those of Weaver that are answered by a line."""
+    of_training = [item.default_factory for item in fields(RunOptions)]
+    parts = [*of_training, CheckOptions, TuneOptions]
+    parts += [part for command in COMMANDS.values() for part in command.parts]
+    flags = {flag for part in parts for item in fields(part) for flag in spellings(item)}
+    flags |= {flag.replace("--", "--no-", 1) for flag in flags}
+    flags |= RETIRED.keys()
+    for script in (ROOT / "benchmarks").glob("*.py"):
+        flags |= set(re.findall(r'"(--[a-z-]+)"', script.read_text()))
+    return flags | OTHERS
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_flags_that_a_page_names_exist(page):
+    prose = re.sub(BLOCK, "", page.read_text())
+    named = {flag for code in re.findall(r"`([^`]+)`", prose) for flag in FLAG.findall(code)}
+    assert named - known_flags() == set()
 
 
 def test_a_shell_makes_words_of_loops_and_prompts_and_leaves_what_is_printed(tmp_path):
