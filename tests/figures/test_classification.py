@@ -119,6 +119,17 @@ def test_points_of_models_stand_apart():
     assert second[-1] < 3
 
 
+def test_beyond_the_largest_value_there_is_no_tick():
+    points = {"new": (np.array([0.97, 0.99]), np.array([0.01, 0.02]))}
+    edges = np.array([0.0, 1.0, 3.0])
+    axes = figures.points_in_bins(edges, points, ("pt", "AUC"), largest=1).axes[0]
+    # the legend is there
+    assert axes.get_ylim()[1] > 1.02
+    for is_minor in (False, True):
+        assert len(axes.get_yticks(minor=is_minor)) > 3
+        assert axes.get_yticks(minor=is_minor).max() <= 1
+
+
 def test_of_very_many_classes_those_with_most_entries_are_drawn():
     names = [f"label_{number}" for number in range(188)]
     scores = np.full((3, 188), 0.001)

@@ -404,8 +404,16 @@ def _places(edges: Array, number: int, models: int) -> Array:
     return middle + np.diff(edges) / 2 * ((number + 0.5) / models - 0.5)
 
 
-def points_in_bins(edges: Array, points: Mapping[str, Points], labels: tuple[str, str]) -> Figure:
-    """Points (bins,) with errors in bins between ``edges``, by model, side by side."""
+def points_in_bins(
+    edges: Array,
+    points: Mapping[str, Points],
+    labels: tuple[str, str],
+    largest: float = math.inf,
+) -> Figure:
+    """Points (bins,) with errors in bins between ``edges``, by model, side by side.
+
+    ``largest``: what no value is above; beside the legend there are no ticks then.
+    """
     with style():
         figure, axes = make_axes(*labels)
         for number, (name, (value, error)) in enumerate(points.items()):
@@ -421,6 +429,12 @@ def points_in_bins(edges: Array, points: Mapping[str, Points], labels: tuple[str
         # areas and rejections are never negative
         axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]))
         legend_above(axes, loc="upper left", ncols=2)
+        if math.isfinite(largest):
+            low, high = axes.get_ylim()
+            for is_minor in (False, True):
+                ticks = axes.get_yticks(minor=is_minor)
+                kept = ticks[(ticks >= low) & (ticks <= min(high, largest))]
+                axes.set_yticks(kept, minor=is_minor)
     return figure
 
 

@@ -336,7 +336,7 @@ def _areas_in_bins(
     variable = in_words(column, names)
     caption = f"AUC in bins of {variable}: {_against(models[0].classes, signal, names)}."
     points = {model.name: _points(model.in_bins, area) for model in models}
-    figure = figures.points_in_bins(binning.edges, points, (label, "AUC"))
+    figure = figures.points_in_bins(binning.edges, points, (label, "AUC"), largest=1)
     return f"auc_vs_{column}_{signal}", caption, figure
 
 

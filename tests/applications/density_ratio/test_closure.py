@@ -169,7 +169,12 @@ def test_all_is_said_and_drawn(closure, tmp_path):
 
 def test_axes_say_the_unit_of_a_density_and_each_pair_is_drawn_once(closure):
     (x, *_) = closure.variables
-    upper, lower = variable_figure(x, "$p_T$ [GeV]").axes
+    upper, lower = variable_figure(x, "$p_T$ [GeV]", ("data", "simulation")).axes
+    titles = [text.get_text() for text in upper.get_legend().get_texts()]
+    assert titles[0].startswith("simulation, not reweighted, ")
+    assert titles[2].startswith("simulation, reweighted by the network, ")
+    assert titles[3] == "data"
+    assert lower.get_ylabel() == "over data"
     assert upper.get_ylabel() == "probability density [1 / GeV]"
     assert lower.get_xlabel() == "$p_T$ [GeV]"
     before = pair_figure(closure).axes[0]

@@ -174,7 +174,9 @@ def run_ratio_closure(options: RatioClosureOptions) -> None:
     write_json(folder / "closure.json", content | closure.summary())
     table = closure_table(closure)
     write_text(folder / "closure.md", table)
-    draw_closure(closure, folder, NO_NAMES if about is None else about.names)
+    names = NO_NAMES if about is None else about.names
+    above, below = options.numerator or NUMERATOR, options.denominator or DENOMINATOR
+    draw_closure(closure, folder, names, (names.get(above, above), names.get(below, below)))
     if without:
         log.info(
             "%s of %s are of neither sample, or lack the ratio or a variable",

@@ -13,7 +13,14 @@ from matplotlib.figure import Figure
 
 from weaver_tt.applications.density_ratio.closure import RatioClosure, VariableClosure
 from weaver_tt.applications.density_ratio.entries import Floats
-from weaver_tt.applications.density_ratio.roles import BEFORE, ESTIMATES, MAP, NETWORK
+from weaver_tt.applications.density_ratio.roles import (
+    BEFORE,
+    DENOMINATOR,
+    ESTIMATES,
+    MAP,
+    NETWORK,
+    NUMERATOR,
+)
 from weaver_tt.applications.density_ratio.shapes import Shape
 from weaver_tt.figures.base import (
     density_label,
@@ -27,10 +34,11 @@ from weaver_tt.figures.names import NO_NAMES, without_unit
 
 COLORS = {BEFORE: "0.6", MAP: "#3f90da", NETWORK: "#bd1f01"}
 LEGEND = {
-    BEFORE: "denominator",
+    BEFORE: "not reweighted",
     MAP: "reweighted by the map",
     NETWORK: "reweighted by the network",
 }
+SAMPLES = (NUMERATOR, DENOMINATOR)
 # figures beside those of variables
 PAIRS = "pairs"
 RATIOS = "ratios"
@@ -41,11 +49,15 @@ CENTRAL_RATIOS = (0.0005, 0.9995)
 
 
 def draw_closure(
-    closure: RatioClosure, folder: Path, names: Mapping[str, str] = NO_NAMES
+    closure: RatioClosure,
+    folder: Path,
+    names: Mapping[str, str] = NO_NAMES,
+    samples: tuple[str, str] = SAMPLES,
 ) -> list[str]:
     """Write a figure of each variable, ``pairs`` where there are any, and ``ratios``.
 
     ``names``: variable -> readable name. Files of variables are named by ``file_names``.
+    ``samples``: what numerator and denominator are called.
 
     Raises:
         OutputError: a file cannot be written.
@@ -54,7 +66,8 @@ def draw_closure(
     files = file_names([variable.name for variable in closure.variables])
     with style():
         for variable in closure.variables:
-            figure = variable_figure(variable, names.get(variable.name, variable.name))
+            label = names.get(variable.name, variable.name)
+            figure = variable_figure(variable, label, samples)
             paths += save_figure(figure, folder / files[variable.name])
         if closure.pairs:
             paths += save_figure(pair_figure(closure, names), folder / PAIRS)
@@ -81,8 +94,14 @@ def file_names(variables: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def variable_figure(variable: VariableClosure, label: str) -> Figure:
-    """Densities in one variable, called ``label``, and below their ratio to the numerator."""
+def variable_figure(
+    variable: VariableClosure, label: str, samples: tuple[str, str] = SAMPLES
+) -> Figure:
+    """Densities in one variable, called ``label``, and below their ratio to the numerator.
+
+    ``samples``: what numerator and denominator are called.
+    """
+    above, below = samples
     figure = Figure(figsize=(6.4, 6.4), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.3])
     edges = variable.edges
@@ -91,28 +110,29 @@ def variable_figure(variable: VariableClosure, label: str) -> Figure:
         per_ndf = variable.agreements[name].per_ndf
         fit = "" if per_ndf is None else rf", $\chi^2$/ndf = {per_ndf:.2f}"
         look: dict[str, Any] = {"color": COLORS[name], "linewidth": 2, "baseline": None}
-        upper.stairs(shape.shares / widths, edges, label=LEGEND[name] + fit, **look)
+        title = f"{below}, {LEGEND[name]}{fit}"
+        upper.stairs(shape.shares / widths, edges, label=title, **look)
         lower.stairs(_divide(shape.shares, variable.numerator.shares), edges, **look)
-    _draw_numerator(upper, lower, variable.numerator, edges)
+    _draw_numerator(upper, lower, variable.numerator, edges, above)
     upper.set_ylabel(density_label(label))
     _set_height(upper, variable.numerator.shares / widths)
     legend_above(upper)
     deviation = _deviation(variable)
     lower.set(
         xlabel=label,
-        ylabel="over numerator",
+        ylabel=f"over {above}",
         xlim=(edges[0], edges[-1]),
         ylim=(1 - deviation, 1 + deviation),
     )
     return figure
 
 
-def _draw_numerator(upper: Axes, lower: Axes, numerator: Shape, edges: Floats) -> None:
+def _draw_numerator(upper: Axes, lower: Axes, numerator: Shape, edges: Floats, title: str) -> None:
     centers = (edges[1:] + edges[:-1]) / 2
     widths = np.diff(edges)
     look: dict[str, Any] = {"fmt": "o", "color": "black", "markersize": 4, "zorder": 5}
     upper.errorbar(
-        centers, numerator.shares / widths, numerator.errors / widths, label="numerator", **look
+        centers, numerator.shares / widths, numerator.errors / widths, label=title, **look
     )
     relative = _divide(numerator.errors, numerator.shares)
     lower.errorbar(centers, np.ones(len(centers)), relative, **look)
@@ -176,5 +196,5 @@ def ratio_figure(ratios: Floats) -> Figure:
     axes.stairs(counts, edges, color=COLORS[NETWORK], linewidth=2, label="outermost: all beyond")
     axes.axvline(1, color="0.5", linewidth=1)
     axes.set_yscale("log")
-    axes.legend(loc="upper right", frameon=False)
+    legend_above(axes)
     return figure
