@@ -88,6 +88,23 @@ def test_a_page_of_the_docs_says_first_what_it_is_for_and_last_where_to_go_on(pa
         assert HEADING.findall(FENCE.sub("", page.read_text()))[-1] == "Where to go on"
 
 
+SOURCE = re.compile(r"`([\w./]+\.(?:py|html|css|toml|yaml))`")
+# pages for who changes the code
+OF_THE_CODE = ["CONTRIBUTING.md", "docs/architecture.md", "docs/robustness.md"]
+
+
+@pytest.mark.parametrize("name", OF_THE_CODE)
+def test_files_of_the_code_that_a_page_names_exist(name):
+    files = [*ROOT.glob("*.toml"), *ROOT.glob("*.py")]
+    for folder in ("weaver_tt", "tests", "benchmarks", "docs", "distributions", "data_configs"):
+        files += [path for path in (ROOT / folder).rglob("*.*") if path.is_file()]
+    there = [path.as_posix() for path in files]
+    for path in SOURCE.findall(FENCE.sub("", (ROOT / name).read_text())):
+        if "NAME" in path or "PREFIX" in path:
+            continue
+        assert any(one.endswith("/" + path) for one in there), path
+
+
 def pages_of_the_navigation(entry):
     """Paths in ``nav`` of mkdocs.yml, from all of its levels."""
     if isinstance(entry, str):

@@ -99,7 +99,7 @@ def test_what_is_wrong_is_named_with_its_place(changes: dict[str, Any], words: s
 
 
 def test_a_missing_file_and_one_that_is_no_json_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"preprocess\.json: cannot be read"):
+    with pytest.raises(DataError, match=r"preprocess\.json: no such file"):
         read_sidecar(tmp_path / "preprocess.json")
     (tmp_path / "preprocess.json").write_text(json.dumps(content_of())[:-3])
     with pytest.raises(DataError, match="not JSON"):

@@ -65,7 +65,7 @@ def test_a_file_of_another_shape_or_none_is_refused_by_name(tmp_path):
     path.write_text('{"a": 1, "b"')
     with pytest.raises(DataError, match=r"a\.json: not JSON"):
         read_json(path, NamesTo(NUMBER))
-    with pytest.raises(DataError, match=r"b\.json: cannot be read: .*No such file"):
+    with pytest.raises(DataError, match=r"b\.json: no such file; did you mean 'a\.json'"):
         read_json(tmp_path / "b.json", NamesTo(NUMBER))
 
 
@@ -92,7 +92,12 @@ def test_whatever_is_wrong_with_a_document_is_one_error_that_says_what_wrote_it(
     ):
         raise problem
     with (
-        pytest.raises(ConfigError, match=r"m\.json: cannot read the map: no such file"),
+        pytest.raises(ConfigError, match=r"m\.json: cannot read the map: a folder"),
         explaining_damage("m.json", "the map", "a map", "weaver-tt map"),
     ):
-        raise FileNotFoundError("no such file")
+        raise IsADirectoryError("a folder")
+    with (
+        pytest.raises(ConfigError, match=r"no/m\.json: no such file; there are none"),
+        explaining_damage("no/m.json", "the map", "a map", "weaver-tt map"),
+    ):
+        raise FileNotFoundError

@@ -9,7 +9,6 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -17,6 +16,7 @@ import yaml
 from weaver_tt.config.yaml_loader import MAX_CHARACTERS, BoundedLoader
 from weaver_tt.errors import ConfigError, nearest, unknown_key
 from weaver_tt.system.atomic_files import write_text
+from weaver_tt.system.missing_files import no_such_file
 
 
 def read_yaml(path: str) -> tuple[Any, str]:
@@ -30,20 +30,10 @@ def read_yaml(path: str) -> tuple[Any, str]:
             # of a larger file no more than shows that it is one
             text = file.read(MAX_CHARACTERS + 1)
     except FileNotFoundError:
-        others = _yaml_files_beside(path)
-        raise ConfigError(f"{path}: no such file; {nearest(path, others)}") from None
+        raise ConfigError(no_such_file(path, ".yaml", ".yml")) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     return parse_yaml(text, path), text
-
-
-def _yaml_files_beside(path: str) -> list[str]:
-    """YAML files in the folder of ``path``, with that folder in their names."""
-    folder = Path(path).parent
-    if not folder.is_dir():
-        return []
-    names = [other.name for other in folder.iterdir() if other.suffix in (".yaml", ".yml")]
-    return [str(folder / name) for name in names]
 
 
 def parse_yaml(text: str, source: str) -> Any:

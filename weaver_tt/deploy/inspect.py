@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from weaver_tt.errors import ConfigError, DataError, nearest
+from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.system.json_files import json_text
+from weaver_tt.system.missing_files import no_such_file
 from weaver_tt.system.wording import counted
 
 if TYPE_CHECKING:
@@ -29,8 +30,7 @@ def load_model(path: Path) -> Any:
     import onnx
 
     if not path.is_file():
-        present = [item.name for item in path.parent.glob("*.onnx")]
-        raise ConfigError(f"{path}: no such file; {nearest(path.name, present)}")
+        raise ConfigError(no_such_file(path, ".onnx"))
     try:
         model = onnx.load(str(path), load_external_data=False)
     # errors of protobuf have no common base

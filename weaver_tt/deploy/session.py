@@ -6,7 +6,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from weaver_tt.errors import ConfigError, nearest
+from weaver_tt.errors import ConfigError
+from weaver_tt.system.missing_files import no_such_file
 
 MAX_VALUES = 2**28  # of one tensor of a graph, for one row: 1 GB
 
@@ -21,8 +22,7 @@ def open_session(path: Path, threads: int | None) -> Any:
     import onnxruntime
 
     if not path.is_file():
-        present = [item.name for item in path.parent.glob("*.onnx")]
-        raise ConfigError(f"{path}: no such file; {nearest(path.name, present)}")
+        raise ConfigError(no_such_file(path, ".onnx"))
     _check_sizes(path)
     options = onnxruntime.SessionOptions()
     # its errors are raised as exceptions too, and its warnings are about graph optimization

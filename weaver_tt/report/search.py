@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from weaver_tt.errors import ConfigError, DataError, nearest
+from weaver_tt.errors import ConfigError, DataError
+from weaver_tt.system.missing_files import no_such_file
 from weaver_tt.system.study_file import STUDY_NAME, open_journal
 from weaver_tt.system.wording import counted
 
@@ -85,8 +86,7 @@ def load_study(path: str) -> Any:
     file = Path(path)
     # a journal would be made where there is none
     if not file.is_file():
-        beside = [one.name for one in file.parent.glob("*")] if file.parent.is_dir() else []
-        raise ConfigError(f"{path}: no such file; {nearest(file.name, beside)}")
+        raise ConfigError(no_such_file(path))
     storage = open_journal(path, "tune-report")
     import optuna
 

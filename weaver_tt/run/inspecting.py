@@ -20,6 +20,7 @@ from weaver_tt.output.about import about_in
 from weaver_tt.run.run_card import read_card
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.json_files import json_text
+from weaver_tt.system.missing_files import no_such_file
 from weaver_tt.system.wording import counted
 
 
@@ -142,8 +143,7 @@ def describe_checkpoint(path: Path) -> Iterator[str]:
         TrainingError: it cannot be read.
     """
     if not path.is_file():
-        present = [item.name for item in path.parent.glob("*.pt")]
-        raise ConfigError(f"{path}: no such file; {nearest(path.name, present)}")
+        raise ConfigError(no_such_file(path, ".pt"))
     if path in (RunFiles.of(path).resume, RunFiles.of(path).resume_before):
         yield from _describe_resume(path)
         return

@@ -12,6 +12,7 @@ from typing import Any
 from weaver_tt.errors import ConfigError, DataError, OutputError
 from weaver_tt.system.atomic_files import write_text
 from weaver_tt.system.file_shapes import Shape, shape_problem
+from weaver_tt.system.missing_files import no_such_file
 
 
 def finite_or_none(content: Any) -> Any:
@@ -84,6 +85,8 @@ def read_json(path: str | Path, shape: Shape) -> Any:
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise DataError(no_such_file(path, ".json")) from None
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
     return parse_json(text, shape, str(path))
@@ -100,6 +103,8 @@ def explaining_damage(path: str | Path, what: str, kind: str, command: str) -> I
     """
     try:
         yield
+    except FileNotFoundError:
+        raise ConfigError(no_such_file(path, ".json")) from None
     except OSError as problem:
         raise ConfigError(f"{path}: cannot read {what}: {problem}") from problem
     # RecursionError is a RuntimeError, a number that no float holds an ArithmeticError

@@ -167,7 +167,7 @@ def test_other_files_are_refused(tmp_path):
         ("other.json", "not a correction"),
         ("broken.json", "not a correction"),
         ("deep.json", "not a correction"),
-        ("none.json", "cannot read"),
+        ("none.json", "no such file"),
     ):
         with pytest.raises(ConfigError, match=f"{name}: {message}"):
             load_correction(tmp_path / name)

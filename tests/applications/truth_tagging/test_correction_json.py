@@ -64,7 +64,7 @@ def test_other_files_are_refused(tmp_path):
     for name, message in (
         ("other.json", "not an efficiency map"),
         ("broken.json", "not an efficiency map"),
-        ("none.json", "cannot read"),
+        ("none.json", "no such file"),
     ):
         with pytest.raises(ConfigError, match=f"{name}: {message}"):
             load_map(str(tmp_path / name))

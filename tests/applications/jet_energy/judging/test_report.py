@@ -217,7 +217,7 @@ def test_pt_of_cms_is_judged_on_nanoaod(tmp_path):
         (["--corrected-pt", "other=jet_pt"], "there is no model 'other'"),
         (["--corrected-pt", "jet_pt", "net=rho"], "two expressions for the model 'net'"),
         (["--standard", "jec.json", "--standard-pt", "jet_pt"], "are two standards; give one"),
-        (["--standard", "jec.json"], "jec.json: cannot read the correction"),
+        (["--standard", "jec.json"], "jec.json: no such file"),
         (["--signal", "b"], "--signal: .* is a prediction of jet energies, of which this flag"),
         (["--true-pt", "gen_et"], "no column 'gen_et', of which true_pt is made"),
         (["--true-pt", "gen_pt +"], "report: true_pt: not an expression"),
