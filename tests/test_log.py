@@ -14,6 +14,7 @@ from weaver_tt.log import (
     has_quiet_terminal,
     is_terminal,
     log,
+    messages_of,
     quiet_terminal,
     shown_when_new,
     wrap_lines,
@@ -168,3 +169,15 @@ def test_a_quiet_terminal_is_told_warnings_alone_and_the_file_everything(
     assert "careful" in shown
     assert "done" in shown
     assert "figures in out" in (tmp_path / "run.log").read_text()
+
+
+def test_messages_say_which_of_several_networks_they_are_of(caplog):
+    with messages_of("net_member-1 of 100%"), caplog.at_level("INFO"):
+        log.info("the mean is %.1f", 0.25)
+        log.warning("100% of it")
+    log.warning("over")
+    assert caplog.messages == [
+        "net_member-1 of 100%: the mean is 0.2",
+        "net_member-1 of 100%: 100% of it",
+        "over",
+    ]

@@ -140,6 +140,22 @@ def wrap_lines(text: str, width: int, indent: str = "") -> str:
     return "\n".join(lines)
 
 
+@contextmanager
+def messages_of(name: str) -> Iterator[None]:
+    """Inside, messages begin with ``name``, such as that of one of several networks."""
+
+    def add_name(record: logging.LogRecord) -> bool:
+        record.msg = f"{name}: {record.getMessage()}"
+        record.args = ()
+        return True
+
+    log.addFilter(add_name)
+    try:
+        yield
+    finally:
+        log.removeFilter(add_name)
+
+
 def format_metrics(values: Mapping[str, float]) -> str:
     """Metrics as ``loss 0.1, auc 0.9``.
 

@@ -8,8 +8,11 @@ import torch
 from tests.engine.toy import Rows, training
 from weaver_tt.engine import checkpoint
 from weaver_tt.engine.fit import fit
+from weaver_tt.engine.joint_training import JointTraining
 from weaver_tt.engine.loop import EpochMetrics
+from weaver_tt.log import log
 from weaver_tt.network.normalisation import attach_normalisation, find_normalisation
+from weaver_tt.run_files import RunFiles
 from weaver_tt.system import signals
 from weaver_tt.system.signals import Interrupted
 from weaver_tt.tasks.regression import Regression
@@ -24,6 +27,7 @@ class Halved(Regression):
     def complete(self, module, measured, best):
         """Half of the weights."""
         self.seen = [*self.seen, (module.weight.item(), measured["loss"])]
+        log.info("halved")
         with torch.no_grad():
             module.weight *= 0.5
         return {**best, "halved": 1.0}
@@ -120,6 +124,17 @@ def test_the_best_network_is_completed_once_by_what_is_measured_of_it(tmp_path):
     fit(longer, Rows(), Rows())
     [(later, _)] = longer.trainings[0].task.seen
     assert later != weight
+
+
+def test_what_is_said_while_networks_are_completed_names_the_network_of_several(tmp_path, caplog):
+    members = [training(tmp_path / f"net_member-{n}", task=Halved).trainings[0] for n in range(2)]
+    files = RunFiles(str(tmp_path / "net"))
+    with caplog.at_level("INFO"):
+        fit(JointTraining(members, members[0].options, files), Rows(), Rows())
+        fit(training(tmp_path / "alone", task=Halved), Rows(), Rows())
+    assert [line for line in caplog.messages if "halved" in line and "best" not in line] == [
+        *("net_member-0: halved", "net_member-1: halved", "halved"),
+    ]
 
 
 def test_a_run_that_is_ended_while_it_is_completed_begins_with_that(tmp_path, monkeypatch):

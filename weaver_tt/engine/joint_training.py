@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import NoReturn
 
 from weaver_tt.data.rows.batch import Batch
@@ -21,7 +21,7 @@ from weaver_tt.engine.throughput import Doctor, make_setup
 from weaver_tt.engine.trackers.base import MultiTracker, NullTracker, Tracker
 from weaver_tt.engine.training import LatestPass, Training
 from weaver_tt.errors import TrainingError
-from weaver_tt.log import SHOWN_OTHERWISE, log
+from weaver_tt.log import SHOWN_OTHERWISE, log, messages_of
 from weaver_tt.options.train import TrainOptions
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system import distributed
@@ -167,10 +167,14 @@ class JointTraining:
             if training.has_stopped_improving():
                 metric, _ = training.task.watch
                 since = training.state.best_epoch
-                which = f"{training.name}: " if len(self.trainings) > 1 else ""
-                log.info("%sstopping early: no better %s since epoch %d", which, metric, since)
+                with self._messages_of(training):
+                    log.info("stopping early: no better %s since epoch %d", metric, since)
         self.active = [training for training in self.active if not training.is_over()]
         return bool(self.active)
+
+    def _messages_of(self, training: Training) -> AbstractContextManager[None]:
+        """Inside, messages say which of several trainings they are of."""
+        return messages_of(training.name) if len(self.trainings) > 1 else nullcontext()
 
     # --- an epoch
 
@@ -453,7 +457,8 @@ class JointTraining:
                 number = incomplete[0].state.best_epoch
                 run_together(incomplete, _batches_to_complete(loader, number))
             for training in incomplete:
-                training.complete()
+                with self._messages_of(training):
+                    training.complete()
         self.save()
 
 

@@ -64,9 +64,12 @@ def metric_direction(metric: str, directions: Directions = DIRECTIONS) -> Direct
 
     None for what is neither good nor bad; what no name stands for is best at its smallest.
     """
-    names = [
-        name for name in directions if metric == name or metric.startswith((f"{name}_", f"{name}@"))
-    ]
+    names = names_of(metric, directions)
     if not names:
         return Direction.MIN
     return directions[max(names, key=len)]
+
+
+def names_of(metric: str, names: Iterable[str]) -> list[str]:
+    """Which of ``names`` say what ``metric`` is: itself, or what it begins with before _ or @."""
+    return [name for name in names if metric == name or metric.startswith((f"{name}_", f"{name}@"))]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from weaver_tt.metrics.direction import metric_direction
+from weaver_tt.metrics.base import Meter
+from weaver_tt.metrics.direction import DIRECTIONS, metric_direction, names_of
 
 LOSS = "loss"
 # the most telling first; each stands for itself, or for what begins with it and `_`: `resolution`
@@ -22,20 +23,47 @@ HEADLINES = (
     "bias",
 )
 MAX_HEADLINES = 3
+# of a user's own: one who measures a hundred bins reads them in the history
+MAX_OWN = 6
+# modules whose meters are not a user's own
+OURS = "weaver_tt."
 
 
-def headline_metrics(measured: Sequence[str], watched: Iterable[str] = ()) -> list[str]:
-    """At most ``MAX_HEADLINES`` of the ``measured`` metrics, the ``watched`` ones first.
+def headline_metrics(
+    measured: Sequence[str], watched: Iterable[str] = (), own: Sequence[str] = ()
+) -> list[str]:
+    """The ``MAX_HEADLINES`` most telling of the ``measured`` metrics, the ``watched`` ones first.
 
-    The loss is not among them: it is shown beside them anyway. Where too few are known here, as of
-    a task of a user's own, others fill up, in their order, if a large or a small value is good.
+    Then come the user's ``own``, up to ``MAX_OWN`` of them even where that is more: who measures
+    something wants to see it. The loss is not among them: it is shown beside them anyway. Where too
+    few are known here, others fill up, in their order, if a large or a small value is good.
     """
-    candidates = list(watched)
+    first = _measured_once([*watched, *own[:MAX_OWN]], measured)
+    candidates = list(first)
     for headline in HEADLINES:
         candidates += _family(headline, measured)
     candidates += [name for name in measured if metric_direction(name) is not None]
-    found = [name for name in dict.fromkeys(candidates) if name in measured and name != LOSS]
-    return found[:MAX_HEADLINES]
+    found = _measured_once(candidates, measured)
+    return found[: max(MAX_HEADLINES, len(first))]
+
+
+def own_metrics(meter: Meter, measured: Sequence[str]) -> list[str]:
+    """Those ``measured`` by a ``meter`` that are a user's own, as of a class in a network file.
+
+    Of a class that adds to one of ours, they are those that no name of ours stands for.
+    """
+    if type(meter).__module__.startswith(OURS):
+        return []
+    ours = [kind for kind in type(meter).__mro__ if kind.__module__.startswith(OURS)]
+    # an abstract one measures nothing itself
+    if getattr(ours[0].values, "__isabstractmethod__", False):
+        return list(measured)
+    return [name for name in measured if not names_of(name, DIRECTIONS)]
+
+
+def _measured_once(names: Iterable[str], measured: Sequence[str]) -> list[str]:
+    """Those of ``names`` that are measured, each once, without the loss."""
+    return [name for name in dict.fromkeys(names) if name in measured and name != LOSS]
 
 
 def headline_values(values: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:

@@ -120,7 +120,9 @@ def _count_parameters(module: nn.Module) -> str:
     if trainable is None:
         return "unknown before the first row"
     total = sum(parameter.numel() for parameter in module.parameters())
-    line = f"{total:,} ({trainable:,} trainable)"
+    line = f"{total:,}"
+    if trainable < total:
+        line += f" ({trainable:,} trainable)"
     # what other libraries count among the parameters
     statistics = _running_statistics(module)
     if statistics:

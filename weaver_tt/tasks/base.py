@@ -17,7 +17,7 @@ from weaver_tt.formats.file_groups import common_pattern
 from weaver_tt.metrics.base import Meter, Scored, has_all_targets
 from weaver_tt.metrics.combination import WATCHED_SUM, Combination, is_sum, parse_combination
 from weaver_tt.metrics.direction import DIRECTIONS, Direction, metric_direction
-from weaver_tt.metrics.headline import headline_metrics
+from weaver_tt.metrics.headline import headline_metrics, own_metrics
 from weaver_tt.network.derived import DerivedOutputs, raw_columns
 from weaver_tt.network.outputs import Activated, Output, first_tensor, shape_text
 from weaver_tt.system.user_code import noting_call
@@ -175,19 +175,22 @@ class Task(ABC):
 
     def metric_names(self) -> list[str]:
         """The names of all that the meters measure."""
-        names: list[str] = []
-        for meter in self.meters():
-            # any sums will do to learn the names
-            names += meter.values(torch.ones_like(meter.totals()))
-        return names
+        return [name for meter in self.meters() for name in _names_measured(meter)]
 
     @property
     def headline_metrics(self) -> list[str]:
-        """The few metrics that say most of a network beside its loss, the watched ones first.
+        """The few metrics that say most of a network beside its loss: the watched ones first.
 
-        Before them the sum, where one is watched: it decides.
+        Then come those of a user's own meters. Before them the sum, where one is watched: it
+        decides.
         """
-        found = headline_metrics(self.metric_names(), self.watched_names)
+        measured = []
+        own = []
+        for meter in self.meters():
+            names = _names_measured(meter)
+            measured += names
+            own += own_metrics(meter, names)
+        found = headline_metrics(measured, self.watched_names, own)
         return [WATCHED_SUM, *found] if self.watches_sum else found
 
     @property
@@ -452,6 +455,12 @@ class Task(ABC):
         if value.ndim == 1:
             return value
         return value.flatten(1).mean(1)  # (M, ...) -> (M,)
+
+
+def _names_measured(meter: Meter) -> list[str]:
+    """The names of what a meter measures."""
+    # any sums will do to learn them
+    return list(meter.values(torch.ones_like(meter.totals())))
 
 
 def split(
