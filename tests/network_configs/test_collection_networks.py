@@ -165,9 +165,7 @@ def test_parameters_are_as_many_as_in_table_7_1_of_the_thesis(
     statistics = sum(buffer.numel() for name, buffer in module.named_buffers() if "running" in name)
     assert (trained, trained + statistics) == (trainable, with_statistics)
     shown = network_summary(Network(module, info["input_names"], info=info), config)
-    assert (
-        f"parameters    {trainable:,}, {with_statistics:,} with" in shown
-    )
+    assert f"parameters    {trainable:,}, {with_statistics:,} with" in shown
 
 
 @each_case
