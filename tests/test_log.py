@@ -118,6 +118,14 @@ def test_a_terminal_shows_numbers_of_rows_once_and_when_they_change(on_a_termina
     assert shown == ["9 rows", "3 others", "8 rows"]
 
 
+def test_further_lines_of_a_message_stand_below_its_first_on_a_terminal(on_a_terminal, capsys):
+    configure_log()
+    log.info("test data: 9 rows\n  dropped: 3")
+    first, second = capsys.readouterr().err.splitlines()
+    # the message begins behind the time and the level
+    assert first.index("test data") + 2 == second.index("dropped")
+
+
 def test_warnings_and_errors_are_coloured_on_a_terminal_unless_no_color_is_set(
     on_a_terminal, capsys, monkeypatch
 ):

@@ -79,9 +79,12 @@ class TerminalHandler(_StreamHandler):
     def format(self, record: logging.LogRecord) -> str:
         """The message behind the time and the level, in colour for a warning and an error.
 
-        Long lines are broken between words.
+        Long lines are broken between words; all but the first begin below the message.
         """
-        text = wrap_lines(super().format(record), terminal_width(), " " * INDENT)
+        text = super().format(record)
+        if record.exc_info is None:
+            text = text.replace("\n", f"\n{' ' * INDENT}")
+        text = wrap_lines(text, terminal_width(), " " * INDENT)
         color = COLORS.get(record.levelname)
         # set to anything but nothing, as https://no-color.org has it
         if color is None or os.environ.get("NO_COLOR"):

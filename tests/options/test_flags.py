@@ -11,6 +11,7 @@ from weaver_tt.errors import ConfigError
 from weaver_tt.options.check import CheckOptions
 from weaver_tt.options.flags import (
     Bounds,
+    FlagParser,
     add_flags,
     check_bounds,
     flag,
@@ -109,3 +110,24 @@ def test_a_usage_says_what_takes_several_values():
         data: list[str] = flag([], "what", "-d", needed=True, nargs="+")
 
     assert usage_of(Options) == "%(prog)s -d DATA ... FILES ... [MORE ...] [more flags]"
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_a_usage_is_broken_between_flags(width, monkeypatch):
+    @dataclass
+    class Options:
+        """Toy options."""
+
+        files: list[str] = flag([], "which", positional=True, nargs="+")
+        data_config: str = flag("", "what", "-c", needed=True)
+        network_config: str = flag("", "what", "-n", needed=True)
+
+    monkeypatch.setenv("COLUMNS", str(width))
+    usage = FlagParser(prog="weaver-tt train", usage=usage_of(Options)).format_usage()
+    lines = usage.rstrip().splitlines()
+    assert " ".join(line.strip() for line in lines) == (
+        "usage: weaver-tt train -c DATA_CONFIG -n NETWORK_CONFIG FILES ... [more flags]"
+    )
+    assert max(map(len, lines)) <= width - 2
+    # a value stands behind its flag
+    assert not any(line.endswith((" -c", " -n")) for line in lines)

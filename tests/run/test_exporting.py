@@ -13,6 +13,7 @@ from weaver_tt.deploy.targets.registry import TARGETS
 from weaver_tt.options.export import ExportOptions
 from weaver_tt.run import exporting
 from weaver_tt.run_files import RunFiles
+from weaver_tt.system import terminal
 
 
 def export(run, *flags: object) -> int:
@@ -64,11 +65,11 @@ def test_other_files_are_the_proof_where_they_are_named(trained):
 
 def test_a_terminal_shows_commands_that_try_the_export(trained, monkeypatch):
     drawn = Console(file=io.StringIO(), width=500, force_terminal=True, color_system=None)
-    monkeypatch.setattr(exporting, "is_terminal", lambda: True)
-    monkeypatch.setattr(exporting, "console", lambda: drawn)
+    monkeypatch.setattr(terminal, "is_terminal", lambda: True)
+    monkeypatch.setattr(terminal, "console", lambda: drawn)
     monkeypatch.chdir(trained.folder)
     assert export(trained, "-t", trained.folder / "jets.parquet") == 0
-    title, golden, predict = drawn.file.getvalue().splitlines()
+    *_, title, golden, predict = drawn.file.getvalue().splitlines()
     assert title == "next"
     assert shlex.split(golden)[0] == "weaver-tt-apply"
     assert cli.apply(shlex.split(golden)[1:]) == 0

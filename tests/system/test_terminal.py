@@ -12,6 +12,7 @@ from weaver_tt.system.terminal import (
     command_text,
     console,
     print_commands,
+    report_results,
     short_number,
     short_time,
     show_panel,
@@ -22,7 +23,15 @@ from weaver_tt.system.terminal import (
     ("value", "text"),
     [
         *((0.0, "0.0000"), (0.43125, "0.4313"), (-0.43125, "-0.4313"), (5e-3, "5.0e-03")),
-        *((1.0, "1"), (12.3456, "12.35"), (1234.5, "1,234"), (366160, "366,160")),
+        *(
+            (1.0, "1"),
+            (1.2, "1.200"),
+            (-9.9996, "-10.00"),
+            (187, "187"),
+            (12.3456, "12.35"),
+            (1234.5, "1,234"),
+            (366160, "366,160"),
+        ),
         *((12_345_678, "12.3M"), (2.5e9, "2.5G"), (float("nan"), "nan")),
     ],
 )
@@ -85,3 +94,44 @@ def test_a_frame_is_as_wide_as_the_terminal_but_not_wider_than_can_be_read():
         assert lines[0].startswith("╭─ jets ─")
         # what is too long for a line is all there
         assert drawn.file.getvalue().count("x") == 150
+
+
+def test_a_frame_is_broken_between_items_and_a_number_stays_with_its_error():
+    drawn = Console(file=io.StringIO(), width=40, force_terminal=True, color_system=None)
+    text = "brier 0.4764 ± 0.0024, log_loss 1.2070 ± 0.0053, auc 0.9"
+    show_panel(drawn, "predicted", [("file", text), ("note", "a sentence of many words, " * 3)])
+    lines = [line.strip("│ ") for line in drawn.file.getvalue().splitlines()]
+    assert lines[1:5] == [
+        "file  brier 0.4764 ± 0.0024,",
+        "log_loss 1.2070 ± 0.0053,",
+        "auc 0.9",
+        "note  a sentence of many words,",
+    ]
+
+
+RESULTS = [("map", "chi2/ndf 1.2"), ("", "of two flavours"), ("figures", "closure/*.png")]
+NEXT = [["weaver-tt", "inspect", "a file.root"]]
+
+
+def test_a_command_ends_in_lines_of_the_log_where_there_is_no_terminal(caplog, capfd):
+    with caplog.at_level("INFO"):
+        report_results("closure", RESULTS, NEXT)
+    assert caplog.messages == ["map: chi2/ndf 1.2", "  of two flavours", "figures: closure/*.png"]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_command_ends_in_a_frame_and_the_next_commands_on_a_terminal(monkeypatch, caplog):
+    drawn = Console(file=io.StringIO(), width=40, force_terminal=True, color_system=None)
+    monkeypatch.setattr(terminal, "is_terminal", lambda: True)
+    monkeypatch.setattr(terminal, "console", lambda: drawn)
+    report_results("closure", RESULTS, NEXT)
+    lines = drawn.file.getvalue().splitlines()
+    assert lines[0].startswith("╭─ closure ─")
+    assert [line.strip("│ ") for line in lines[1:4]] == [
+        *("map      chi2/ndf 1.2", "of two flavours", "figures  closure/*.png"),
+    ]
+    assert lines[5:] == ["next", "  weaver-tt inspect 'a file.root'"]
+    assert not caplog.messages
+    # nothing is next after some
+    report_results("closure", RESULTS)
+    assert drawn.file.getvalue().count("next") == 1

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from weaver_tt.system.wording import counted, listed
+from weaver_tt.system.wording import counted, listed, value_with_error
 
 PACKAGE = Path(__file__).parents[2] / "weaver_tt"
 
@@ -19,6 +19,15 @@ def test_a_long_list_is_its_first_names_and_how_many_are_left():
     assert listed(["b", "c", "light"], 2) == "b, c and 1 more"
     assert listed([str(number) for number in range(1500)], 1) == "0 and 1,499 more"
     assert listed([]) == ""
+
+
+def test_a_number_has_as_many_digits_as_its_error():
+    assert value_with_error(0.41432, 0.00321) == "0.4143 ± 0.0032"
+    assert value_with_error(1.36, 0.01) == "1.360 ± 0.010"
+    assert value_with_error(12345.6, 250.2) == "12,346 ± 250"
+    assert value_with_error(-0.3, 28.0) == "0 ± 28"
+    for unknown in (0.0, float("nan"), float("inf")):
+        assert value_with_error(0.123456, unknown) == "0.1235"
 
 
 def test_nobody_else_chooses_between_one_and_several():

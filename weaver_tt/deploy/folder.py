@@ -32,7 +32,7 @@ from weaver_tt.deploy.targets.base import (
     wrapped_groups,
 )
 from weaver_tt.errors import ConfigError, OutputError
-from weaver_tt.log import log
+from weaver_tt.system.terminal import report_results
 from weaver_tt.system.wording import counted
 
 README = "README.md"
@@ -51,11 +51,12 @@ def export_folder(
     *,
     opset: int,
     metadata: Mapping[str, Any],
+    commands: Sequence[Sequence[str]] = (),
 ) -> float:
     """Write ``export`` as ``target`` reads it to ``folder``; returns the largest difference.
 
-    ``sample`` are rows of the data, ``metadata`` is what else the graph keeps. An earlier export in
-    the folder is replaced.
+    ``sample`` are rows of the data, ``metadata`` is what else the graph keeps, ``commands`` may
+    come next. An earlier export in the folder is replaced.
 
     Raises:
         ConfigError: the folder holds something else, or the reader would refuse the network.
@@ -90,8 +91,16 @@ def export_folder(
                 raise
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written: {error.strerror or error}") from error
-    log.info("%s: for %s, with %s of proof in %s", folder, target.title, _count(golden), GOLDEN)
-    return max(difference, of_rows)
+    largest = max(difference, of_rows)
+    results = [
+        ("folder", f"{folder}, for {target.title}, described in {folder / README}"),
+        (
+            "proof",
+            f"{folder / GOLDEN}, {_count(golden)}, largest difference to torch {largest:.2g}",
+        ),
+    ]
+    report_results("exported", results, commands)
+    return largest
 
 
 def _count(golden: Golden) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
+import re
 import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,24 @@ T = TypeVar("T")
 
 
 class HelpFormatter(argparse.HelpFormatter):
-    """Wraps all text but lists of lines: the examples, which are there to be copied."""
+    """Wraps all text but lists of lines: the examples, which are there to be copied.
+
+    A usage is broken between flags, each of which stays with its value.
+    """
+
+    def _format_usage(self, usage: str | None, *arguments: Any) -> str:
+        text = super()._format_usage(usage, *arguments)
+        # argparse breaks those of its own making, and not those that are given
+        if usage is None:
+            return text
+        first, *flags = re.split(r" (?=[-\[])", text.strip())
+        lines = [first]
+        for part in flags:
+            if len(lines[-1]) + 1 + len(part) > self._width:
+                lines.append(f"    {part}")
+            else:
+                lines[-1] += f" {part}"
+        return "\n".join(lines) + "\n\n"
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         if "\n  " in text:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from weaver_tt.metrics.direction import Direction
-from weaver_tt.system.wording import counted
+from weaver_tt.system.wording import counted, decimals_of
 
 UNKNOWN = "–"
 
@@ -56,19 +55,14 @@ def number_cell(number: Mapping[str, Any], sign: bool = False) -> Cell:
     # nothing fluctuates where all entries agree, and an unknown error is None
     if not error:
         return Cell(f"{value:{plus}z.4g}")
-    digits = _decimals(error)
+    digits = decimals_of(error)
     detail = f"± {error:.{digits}f}"
     spread = number.get("spread")
     if spread:
         trainings = counted(number["trainings"], "training")
-        detail += f" ± {spread:.{_decimals(spread)}f} ({trainings})"
+        detail += f" ± {spread:.{decimals_of(spread)}f} ({trainings})"
     # z: no -0, which a small number is rounded to
     return Cell(f"{value:{plus}z.{digits}f}", detail)
-
-
-def _decimals(error: float) -> int:
-    """Decimals of the second digit of an error; of a large one none."""
-    return max(0, 1 - math.floor(math.log10(error)))
 
 
 def mark_best(

@@ -11,7 +11,8 @@ from weaver_tt.errors import ConfigError, DataError, nearest
 from weaver_tt.log import log
 from weaver_tt.options.figures import MAX_CLASSES
 from weaver_tt.options.flags import COUNT, FINITE, flag
-from weaver_tt.system.wording import counted
+from weaver_tt.system.terminal import report_results
+from weaver_tt.system.wording import counted, value_with_error
 
 if TYPE_CHECKING:
     from weaver_tt.config.schema import Discriminant
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PT = "jet_pt"
 MASS_BINS = 30
+SHOWN_NUMBERS = 4  # of each model, when the report is done; all are on its page
 
 
 @dataclass(kw_only=True)
@@ -222,8 +224,21 @@ def report_classifiers(options: ReportOptions) -> None:
     write_text(folder / "report.html", page)
     if left_out:
         log.info("report: %s", about_left_out(classes, left_out))
-    both = counted(len(models), "model"), counted(len(pictures.every), "figure")
-    log.info("%s: %s, %s", folder / "report.html", *both)
+    results = [(model.name, _headline_text(headlines[model.name])) for model in models]
+    figures = counted(len(pictures.every), "figure")
+    results.append(("page", f"{folder / 'report.html'}, {figures}"))
+    results.append(("metrics", str(folder / "metrics.json")))
+    report_results("report", results)
+
+
+def _headline_text(headlines: Mapping[str, Mapping[str, Any]]) -> str:
+    """The first numbers that models are compared by, with their errors."""
+    parts: list[str] = []
+    for name, number in headlines.items():
+        if number["value"] is not None and len(parts) < SHOWN_NUMBERS:
+            # an unknown error is None
+            parts.append(f"{name} {value_with_error(number['value'], number['error'] or 0.0)}")
+    return ", ".join(parts) or "nothing could be measured"
 
 
 def report_jet_sample(options: ReportOptions) -> None:

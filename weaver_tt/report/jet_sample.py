@@ -22,12 +22,12 @@ from weaver_tt.figures.jet_sample import (
 )
 from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.formats.reader import Reader
-from weaver_tt.log import log
 from weaver_tt.pages.page import Gallery, Page, Section, Table, render_page
 from weaver_tt.pages.pictures import Picture, write_pictures
 from weaver_tt.physics.particles import BOTTOM, CHARM, GLUON, LIGHT_QUARKS
 from weaver_tt.system.atomic_files import write_text
 from weaver_tt.system.json_files import write_json
+from weaver_tt.system.terminal import report_results
 from weaver_tt.system.wording import counted
 
 Floats = npt.NDArray[np.float64]
@@ -191,8 +191,12 @@ def report_sample(path: str, treename: str | None, folder: Path) -> None:
     }
     write_json(folder / "sample.json", content)
     write_text(folder / "report.html", sample_page(content, pictures))
-    both = counted(sums.jets, "jet"), counted(len(pictures), "figure")
-    log.info("%s: %s, %s", folder / "report.html", *both)
+    results = [
+        ("jets", f"{sums.jets:,}"),
+        ("page", f"{folder / 'report.html'}, {counted(len(pictures), 'figure')}"),
+        ("metrics", str(folder / "sample.json")),
+    ]
+    report_results("sample", results)
 
 
 def draw_sample(sums: SampleSums, folder: Path) -> list[Picture]:

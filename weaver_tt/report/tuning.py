@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from weaver_tt.errors import DataError
-from weaver_tt.log import log
 from weaver_tt.options.flags import flag
+from weaver_tt.system.terminal import report_results
 from weaver_tt.system.wording import counted
 
 if TYPE_CHECKING:
@@ -74,8 +74,24 @@ def run_tune_report(options: TuneReportOptions) -> None:
     write_json(folder / "tuning.json", content)
     page = search_page(search, importances, correlations, pictures)
     write_text(folder / "report.html", page)
-    trials = counted(len(search.trials), "trial")
-    log.info("%s: %s, %s", folder / "report.html", trials, counted(len(pictures), "figure"))
+    complete = f"{counted(len(search.trials), 'trial')}, {len(search.complete):,} of them complete"
+    results = [("search", f"{options.storage}, {complete}")]
+    best = [trial for trial in search.complete if trial.number in search.best]
+    for trial in best:
+        values = ", ".join(f"{name} {value:.4g}" for name, value in trial.values.items())
+        settings = " ".join(f"{name} {_shown(value)}" for name, value in trial.settings.items())
+        results += [(f"trial {trial.number}", f"{values}, the best"), ("", settings)]
+    results += [
+        ("page", f"{folder / 'report.html'}, {counted(len(pictures), 'figure')}"),
+        ("metrics", f"{folder / 'tuning.json'}, {folder / 'trials.csv'}"),
+    ]
+    commands = [["weaver-tt", "inspect", trial.prefix] for trial in best[:1] if trial.prefix]
+    report_results("search", results, commands)
+
+
+def _shown(value: object) -> str:
+    """A setting with few digits: one of a range has up to seventeen."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def trials_csv(search: SearchRecord) -> str:

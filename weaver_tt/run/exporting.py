@@ -32,7 +32,7 @@ from weaver_tt.deploy.targets.raw import Raw
 from weaver_tt.deploy.targets.registry import TARGETS
 from weaver_tt.engine.device_settings import set_threads
 from weaver_tt.errors import ConfigError, DataError
-from weaver_tt.log import is_terminal, log
+from weaver_tt.log import log
 from weaver_tt.network.network import Network
 from weaver_tt.options.export import ExportOptions
 from weaver_tt.options.train import RunOptions
@@ -45,7 +45,6 @@ from weaver_tt.run.run_card import load_card
 from weaver_tt.run.sample_rows import first_inputs
 from weaver_tt.run.task import make_run_task
 from weaver_tt.run_files import RunFiles
-from weaver_tt.system.terminal import console, show_commands
 from weaver_tt.tasks.base import Task
 
 # what of the run card goes into model.onnx
@@ -109,18 +108,15 @@ def run_target_export(chosen: ExportOptions) -> float:
     if sample is None:
         sample = SampleRows(random_sample(trained.config))
     export = Export(trained.members, trained.task, trained.config, sample.tensors, form=target.form)
-    difference = export_folder(
+    return export_folder(
         target,
         export,
         sample,
         folder,
         opset=chosen.onnx_opset,
         metadata=trained.metadata,
+        commands=commands_after_export(chosen, target),
     )
-    commands = commands_after_export(chosen, target)
-    if commands and is_terminal():
-        show_commands(console(), commands)
-    return difference
 
 
 def commands_after_export(chosen: ExportOptions, target: Target) -> list[list[str]]:

@@ -21,10 +21,11 @@ from weaver_tt.run.file_by_file import PLACEHOLDERS, is_file_by_file
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system import distributed
 from weaver_tt.system.terminal import console, short_number, show_commands, show_panel
-from weaver_tt.system.wording import counted
+from weaver_tt.system.wording import counted, value_with_error
 from weaver_tt.tasks.base import Task
 
 SAID = ("network file", "output")  # facts of a network that a header does without
+PREDICTED = "pred.root"  # where a prediction may be written
 MANY_FILES = 6  # outputs of a prediction that are listed one by one
 
 
@@ -121,11 +122,10 @@ def _describe_metrics(task: Task, metrics: Mapping[str, float]) -> str:
         value = metrics.get(name, math.nan)
         if math.isnan(value):
             continue
-        text = f"{name} {short_number(value)}"
         error = errors.get(name, math.nan)
-        if not math.isnan(error):
-            text += f" ± {error:.2g}"
-        parts.append(text)
+        # nothing fluctuates where all entries agree
+        shown = value_with_error(value, error) if error > 0 else short_number(value)
+        parts.append(f"{name} {shown}")
     return ", ".join(parts)
 
 
@@ -189,19 +189,23 @@ def show_next_steps(options: RunOptions, task: Task, predicted: Sequence[Path]) 
 
 def next_commands(options: RunOptions, task: Task, predicted: Sequence[Path]) -> list[list[str]]:
     """Commands that go on with the network that has been trained, as words."""
-    same = network_words(options, options.network.model_prefix)
-    folds = _fold_words(options)
+    prefix = options.network.model_prefix
     commands = []
     outputs = _names_of_outputs(options, predicted)
     if not outputs:
-        outputs = ["pred.root"]
-        tests = options.data.data_test or ["test.root"]
-        predict = ["weaver-tt", "train", "--predict", "-t", *tests, *same, *folds]
-        commands.append([*predict, "--predict-output", *outputs])
+        outputs = [PREDICTED]
+        commands.append(prediction_command(options, prefix))
     commands.append(["weaver-tt", *task.judge_command(_name_of_network(options), outputs)])
-    if not folds:
-        commands.append(["weaver-tt", "export", *same, "-o", "exported"])
+    if not _fold_words(options):
+        commands.append(["weaver-tt", "export", *network_words(options, prefix), "-o", "exported"])
     return commands
+
+
+def prediction_command(options: RunOptions, prefix: str) -> list[str]:
+    """The command that predicts with the network at ``prefix``, as words."""
+    tests = options.data.data_test or ["test.root"]
+    which = [*network_words(options, prefix), *_fold_words(options)]
+    return ["weaver-tt", "train", "--predict", "-t", *tests, *which, "--predict-output", PREDICTED]
 
 
 def show_steps_after_prediction(

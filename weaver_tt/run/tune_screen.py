@@ -14,7 +14,7 @@ from rich.text import Text
 
 from weaver_tt.metrics.direction import Direction
 from weaver_tt.options.tune import TuneRun
-from weaver_tt.run.screen import network_words
+from weaver_tt.run.screen import prediction_command
 from weaver_tt.run.tune_goals import Goals
 from weaver_tt.run.tune_space import Space, flags_of
 from weaver_tt.system.terminal import (
@@ -113,10 +113,7 @@ def next_commands(options: TuneRun, prefixes: Sequence[str]) -> list[list[str]]:
     folder = f"{Path(storage).with_suffix('')}_report"
     commands = [["weaver-tt", "tune-report", storage, "-o", folder]]
     first, *_ = prefixes
-    same = network_words(options, first)
-    tests = options.data.data_test or ["test.root"]
-    predict = ["weaver-tt", "train", "--predict", "-t", *tests, *same]
-    return [*commands, [*predict, "--predict-output", "pred.root"]]
+    return [*commands, prediction_command(options, first)]
 
 
 def shown_values(values: Mapping[str, Any]) -> dict[str, Any]:

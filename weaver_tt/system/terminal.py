@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 import sys
+import textwrap
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from weaver_tt.log import is_terminal
+from weaver_tt.log import is_terminal, log
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
 WIDEST = 100  # characters of a panel
+GAP = 2  # characters between a name and its text
 
 
 @cache
@@ -46,29 +49,63 @@ def show_panel(screen: Console, title: str, lines: Sequence[tuple[str, str]]) ->
     from rich.panel import Panel
     from rich.text import Text
 
+    width = min(screen.width, WIDEST)
     panel = Panel(
-        _grid(lines),
+        # within the frame and a space on either side
+        _grid(lines, width - 4),
         title=Text(title, "bold not dim"),
         title_align="left",
         box=ROUNDED,
         border_style="dim",
-        width=min(screen.width, WIDEST),
+        width=width,
     )
     screen.print(panel)
 
 
-def _grid(lines: Sequence[tuple[str, str]]) -> Table:
+def _grid(lines: Sequence[tuple[str, str]], width: int) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    grid = Table.grid(padding=(0, 2, 0, 0))
+    room = width - GAP - max((len(name) for name, _ in lines), default=0)
+    grid = Table.grid(padding=(0, GAP, 0, 0))
     for name, text in lines:
-        grid.add_row(Text(name, "cyan", no_wrap=True), Text(text, overflow="fold"))
+        wrapped = _wrap_items(text, room)
+        grid.add_row(Text(name, "cyan", no_wrap=True), Text(wrapped, overflow="fold"))
     return grid
 
 
+def _wrap_items(text: str, width: int) -> str:
+    """``text`` in lines that end behind a comma where that can be: a number stays with its error.
+
+    What is longer is left to be broken elsewhere.
+    """
+    # a space of this kind is none to break at
+    items = re.sub(r"(?<!,) ", "\N{NO-BREAK SPACE}", text)
+    lines = textwrap.wrap(items, max(width, 1), break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def report_results(
+    title: str, results: Sequence[tuple[str, str]], commands: Sequence[Sequence[str]] = ()
+) -> None:
+    """End a command: what it has found, the files that it has made, and what may come next.
+
+    On a terminal ``results``, texts with names, are in a frame, and ``commands`` below it are
+    there to be copied; elsewhere each result is a line of the log.
+    """
+    if is_terminal():
+        show_panel(console(), title, results)
+        show_commands(console(), commands)
+        return
+    for name, text in results:
+        # what has no name goes on with what was said before
+        log.info("%s", f"{name}: {text}".rstrip() if name else f"  {text}")
+
+
 def show_commands(screen: Console, commands: Sequence[Sequence[str]]) -> None:
-    """Show what may come next, without a frame: it is to be copied."""
+    """Show what may come next, without a frame: it is to be copied; nothing where it is nothing."""
+    if not commands:
+        return
     screen.print("next", style="bold cyan")
     for words in commands:
         screen.print(command_text(words, screen.width), soft_wrap=True, markup=False)
@@ -121,7 +158,8 @@ def short_number(value: float) -> str:
     if size >= 1000:
         return f"{value:,.0f}"
     if size >= 1:
-        return f"{value:.4g}"
+        # a count has no decimals
+        return f"{value:.0f}" if value == int(value) else f"{value:.{4 - len(f'{size:.0f}')}f}"
     return f"{value:.4f}" if size >= 0.01 or size == 0 else f"{value:.1e}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 
@@ -16,3 +17,18 @@ def listed(names: Sequence[str], most: int = 10) -> str:
     text = ", ".join(names[:most])
     left = len(names) - most
     return f"{text} and {left:,} more" if left > 0 else text
+
+
+def decimals_of(error: float) -> int:
+    """Decimals of the second digit of an ``error`` above 0; of a large one none."""
+    return max(0, 1 - math.floor(math.log10(error)))
+
+
+def value_with_error(value: float, error: float) -> str:
+    """``0.4143 ± 0.0032``: both to the second digit of the error; without one the value alone."""
+    # nothing fluctuates where all entries agree, and an unknown error is NaN
+    if not 0 < error < math.inf:
+        return f"{value:.4g}"
+    decimals = decimals_of(error)
+    # z: no -0, which a small number is rounded to
+    return f"{value:z,.{decimals}f} ± {error:,.{decimals}f}"

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from weaver_tt.cli import main
 from weaver_tt.figures.inputs import InputFigures
-from weaver_tt.run.inputs import command, page
-from weaver_tt.system import progress_bar
+from weaver_tt.run.inputs import page
+from weaver_tt.system import progress_bar, terminal
 
 YAML = """
 selection: met > 0
@@ -176,7 +176,7 @@ def test_a_class_that_there_is_not_is_refused_before_rows_are_read(results, caps
 
 def test_a_terminal_shows_the_check_that_comes_next(results, tmp_path, monkeypatch):
     drawn = Console(file=io.StringIO(), width=300, force_terminal=True, color_system=None)
-    for module in (command, progress_bar):
+    for module in (terminal, progress_bar):
         monkeypatch.setattr(module, "is_terminal", lambda: True)
         monkeypatch.setattr(module, "console", lambda: drawn)
     functions = tmp_path / "functions.py"

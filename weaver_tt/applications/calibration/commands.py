@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.log import log
 from weaver_tt.options.flags import FINITE, SEED, Bounds, flag
+from weaver_tt.system.terminal import report_results
 
 if TYPE_CHECKING:
     from weaver_tt.applications.calibration.inputs import CalibrationFiles
@@ -217,10 +218,11 @@ def _write(
     from weaver_tt.applications.calibration.figures import draw_calibration
     from weaver_tt.applications.calibration.page import calibration_page
     from weaver_tt.applications.calibration.results import (
-        log_measurements,
-        log_toys,
         measurement_content,
+        measurement_results,
         toys_content,
+        toys_results,
+        warn_of_toys,
         write_calibration,
         write_workspaces,
     )
@@ -229,7 +231,9 @@ def _write(
 
     folder = Path(options.output)
     make_folder(folder)
-    log_measurements(measurements)
+    for measurement in measurements:
+        for problem in measurement.problems:
+            log.error("%s: %s", measurement.label, problem)
     write_workspaces(measurements, folder)
     contents = [measurement_content(one) for one in measurements]
     toys = []
@@ -237,15 +241,22 @@ def _write(
         for measurement, content in zip(measurements, contents, strict=True):
             toys.append(run_toys(measurement, options.toys, options.seed))
             content["toys"] = toys_content(toys[-1])
-            log_toys(measurement.label, content["toys"])
+            warn_of_toys(measurement.label, content["toys"])
     content = _about(options, files) | {"variable": options.variable, "bins": contents}
     edges, variable = options.edges, files.readable(str(options.variable))
     pictures = draw_calibration(measurements, np.array(edges), variable, toys, folder)
     write_calibration(content, calibration_page(content, pictures), folder)
+    results: list[tuple[str, str]] = []
+    for measurement, of_bin in zip(measurements, contents, strict=True):
+        results += measurement_results(measurement)
+        if "toys" in of_bin:
+            results += toys_results(of_bin["toys"])
     bad = [one for one in measurements if one.problems]
     if bad and not options.allow_bad_fit:
+        report_results("calibration", results)
         _refuse(f"{bad[0].label}: {bad[0].problems[0]}", folder)
     _save_factors(files, [one.scale_factors.factors for one in measurements], folder)
+    _report(results, folder)
 
 
 def _run_mistag(options: CalibrateOptions, measured: str) -> None:
@@ -255,7 +266,7 @@ def _run_mistag(options: CalibrateOptions, measured: str) -> None:
     from weaver_tt.applications.calibration.page import mistag_page
     from weaver_tt.applications.calibration.results import (
         factor_content,
-        log_factor,
+        factor_results,
         write_calibration,
     )
     from weaver_tt.applications.calibration.systematics import read_systematics
@@ -283,14 +294,15 @@ def _run_mistag(options: CalibrateOptions, measured: str) -> None:
     folder = Path(options.output)
     make_folder(folder)
     contents = []
+    results = []
     for label, one in zip(labels, factors, strict=True):
-        log.info("%s", label)
-        log_factor(one)
+        results += [(label, ""), *factor_results(one)]
         contents.append({"bin": label, "scale_factors": [factor_content(one)]})
     content = _about(options, files) | {"mistag": measured, "bins": contents}
     pictures = [draw_mistag_rates(factors, labels, folder)]
     write_calibration(content, mistag_page(content, pictures), folder)
     _save_factors(files, [[one] for one in factors], folder)
+    _report(results, folder)
 
 
 def _about(options: CalibrateOptions, files: CalibrationFiles) -> dict[str, Any]:
@@ -318,7 +330,6 @@ def _save_factors(
     files: CalibrationFiles, factors: Sequence[Sequence[ScaleFactor]], folder: Path
 ) -> None:
     from weaver_tt.applications.calibration.results import (
-        PAGE,
         SCALE_FACTORS,
         binned_factors,
         description,
@@ -328,4 +339,15 @@ def _save_factors(
     bins = files.sources.bins
     text = description(bins, files.sources.tag)
     save_scale_factors(binned_factors(factors), bins, folder / SCALE_FACTORS, text)
-    log.info("%s and %s in %s", SCALE_FACTORS, PAGE, folder)
+
+
+def _report(results: Sequence[tuple[str, str]], folder: Path) -> None:
+    """End with ``results`` and the files of the calibration."""
+    from weaver_tt.applications.calibration.results import CALIBRATION, PAGE, SCALE_FACTORS
+
+    factors = str(folder / SCALE_FACTORS)
+    files = [
+        *(("scale factors", factors), ("metrics", str(folder / CALIBRATION))),
+        ("page", str(folder / PAGE)),
+    ]
+    report_results("calibration", [*results, *files], [["correction", "summary", factors]])

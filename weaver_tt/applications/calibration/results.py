@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from weaver_tt.applications.calibration.toys import Toys, summarise_pulls
 from weaver_tt.log import log
 from weaver_tt.system.atomic_files import write_text
 from weaver_tt.system.json_files import write_json
+from weaver_tt.system.wording import counted, value_with_error
 
 SCALE_FACTORS = "scale_factors.json"
 CALIBRATION = "calibration.json"
@@ -46,40 +47,24 @@ def binned_factors(bins: Iterable[Iterable[ScaleFactor]]) -> dict[str, list[Binn
     return factors
 
 
-def log_measurements(measurements: Sequence[Measurement]) -> None:
-    """The table, line by line."""
-    for measurement in measurements:
-        fit = measurement.fit
-        log.info(
-            "%s: saturated goodness of fit %.1f for %d degrees of freedom, p = %.3g",
-            measurement.label,
-            fit.goodness.statistic,
-            fit.goodness.ndf,
-            fit.goodness.p_value,
-        )
-        for name, (value, error) in measurement.factors.items():
-            log.info("  %-12s %.4f +- %.4f", name, value, error)
-        for one in measurement.scale_factors.factors:
-            log_factor(one)
-        for problem in measurement.problems:
-            log.error("%s: %s", measurement.label, problem)
+def measurement_results(measurement: Measurement) -> Iterator[tuple[str, str]]:
+    """What a kinematic bin has given, as texts with names."""
+    goodness = measurement.fit.goodness
+    fit = f"saturated goodness of fit {goodness.statistic:.1f}, ndf {goodness.ndf}"
+    yield measurement.label, f"{fit}, p = {goodness.p_value:.3g}"
+    for name, (value, error) in measurement.factors.items():
+        yield name, value_with_error(value, error)
+    for one in measurement.scale_factors.factors:
+        yield from factor_results(one)
 
 
-def log_factor(one: ScaleFactor) -> None:
-    """A line of the table."""
-    log.info(
-        "  %-12s efficiency %.4f +- %.4f in data, %.4f +- %.4f simulated; "
-        "SF = %.4f +- %.4f (stat.) +- %.4f (sim. stat.) +- %.4f (syst.)",
-        one.category,
-        one.data,
-        one.data_error,
-        one.mc,
-        one.mc_error,
-        one.value,
-        one.statistical,
-        one.simulation,
-        one.systematic,
-    )
+def factor_results(one: ScaleFactor) -> Iterator[tuple[str, str]]:
+    """The scale factor of a category and its efficiencies, as texts with names."""
+    errors = {"stat": one.statistical, "sim": one.simulation, "syst": one.systematic}
+    shown = " ".join(f"± {error:.3f} ({source})" for source, error in errors.items())
+    yield f"SF of {one.category}", f"{one.value:.3f} {shown}"
+    of_data = value_with_error(one.data, one.data_error)
+    yield "efficiency", f"{of_data} in data, {value_with_error(one.mc, one.mc_error)} simulated"
 
 
 def measurement_content(measurement: Measurement) -> dict[str, Any]:
@@ -132,19 +117,17 @@ def toys_content(toys: Toys) -> dict[str, Any]:
     return {"number": toys.number, "pulls": pulls, "bad": dict(toys.bad), "worse": toys.worse}
 
 
-def log_toys(label: str, content: Mapping[str, Any]) -> None:
-    """The pulls, line by line, and what is left out of them."""
-    log.info("%s: pulls of %d toys", label, content["number"])
+def toys_results(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The pulls of toys, as texts with names."""
+    yield "", f"pulls of {counted(content['number'], 'toy')}"
     for name, found in content["pulls"].items():
         mean, width = found["mean"], found["width"]
-        log.info(
-            "  %-12s mean %+.2f +- %.2f, width %.2f +- %.2f",
-            name,
-            mean["value"],
-            mean["error"],
-            width["value"],
-            width["error"],
-        )
+        shown = f"{mean['value']:+.2f} ± {mean['error']:.2f}"
+        yield "", f"{name}: mean {shown}, width {width['value']:.2f} ± {width['error']:.2f}"
+
+
+def warn_of_toys(label: str, content: Mapping[str, Any]) -> None:
+    """Say which toys are left out."""
     for reason, number in content["bad"].items():
         log.warning("%s: %d toys are left out: %s", label, number, reason)
 

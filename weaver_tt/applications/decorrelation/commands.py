@@ -5,6 +5,7 @@ What it needs is imported when it runs, so that ``--help`` is instant.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,8 @@ from weaver_tt.errors import ConfigError
 from weaver_tt.log import log
 from weaver_tt.options.flags import FINITE, Bounds, flag
 from weaver_tt.run_files import RunFiles
-from weaver_tt.system.wording import counted
+from weaver_tt.system.terminal import report_results
+from weaver_tt.system.wording import counted, value_with_error
 
 if TYPE_CHECKING:
     from weaver_tt.applications.decorrelation.ddt_json import DdtMaps
@@ -290,7 +292,7 @@ def _make_maps(options: DdtOptions, sources: JetSources, output: str) -> DdtMaps
         column = ddt_column(name, efficiency)
         found[column] = made
         judgements[column] = _judge(made, jets, other, edges, ", ".join(test_paths))
-        _log_map(column, made, judgements[column])
+        _warn_of_map(column, made)
 
     kept = {role: sources.by_role[role] for role in ("rho", "pt", "discriminant")}
     maps = DdtMaps(sources=kept, by_column=found)
@@ -306,7 +308,18 @@ def _make_maps(options: DdtOptions, sources: JetSources, output: str) -> DdtMaps
         content[column] = _summary(made, judgements[column])
     closure = {"files": paths, "test": test_paths, "jets": len(jets), "maps": content}
     write_json(folder / "closure.json", closure)
-    log.info("%s: %s; closure.json and figures in %s", output, counted(len(found), "map"), folder)
+    results: list[tuple[str, str]] = []
+    for column, made in found.items():
+        results += _about_map(column, made, judgements[column])
+    results += [
+        *(("maps", output), ("metrics", str(folder / "closure.json"))),
+        ("figures", str(folder / "*.png")),
+    ]
+    commands = [["correction", "summary", output]]
+    if options.apply is None:
+        apply = ["--map", output, "--apply", "pred.root", "-o", DEFAULT_APPLIED]
+        commands.insert(0, ["weaver-tt", "ddt", *apply])
+    report_results("decorrelation", results, commands)
     return maps
 
 
@@ -374,7 +387,7 @@ def _summary(made: ThresholdMap, judgement: Judgement) -> dict[str, Any]:
     }
 
 
-def _log_map(column: str, made: ThresholdMap, judgement: Judgement) -> None:
+def _warn_of_map(column: str, made: ThresholdMap) -> None:
     from weaver_tt.applications.decorrelation.threshold_map import FEW_RHO_BINS
 
     fewest = min(len(edges) - 1 for edges in made.bins.rho_edges)
@@ -386,12 +399,6 @@ def _log_map(column: str, made: ThresholdMap, judgement: Judgement) -> None:
             counted(fewest, "bin"),
         )
     empty = int((made.jets == 0).sum())
-    log.info(
-        "%s: %s in (rho, pT), at least %s background jets in each that has any",
-        column,
-        counted(len(made.bins), "bin"),
-        f"{int(made.jets[made.jets > 0].min()):,}",
-    )
     if empty:
         log.warning(
             "%s: %s without background: the threshold is that of the nearest bin",
@@ -411,18 +418,18 @@ def _log_map(column: str, made: ThresholdMap, judgement: Judgement) -> None:
             100 * shares.max(),
             100 * made.efficiency,
         )
+
+
+def _about_map(column: str, made: ThresholdMap, judgement: Judgement) -> Iterator[tuple[str, str]]:
+    """Its bins, and what passes it how flat in mass."""
+    fewest = int(made.jets[made.jets > 0].min())
+    bins = f"{counted(len(made.bins), 'bin')} in (rho, pT)"
+    yield column, f"{bins}, at least {counted(fewest, 'background jet')} in each that has any"
     after, before = judgement.after, judgement.before
-    log.info(
-        "  judged on %s: %.4g +- %.2g %% of the background pass; flat in mass with chi2/ndf = "
-        "%.1f/%d, a plain cut %.1f/%d",
-        judgement.how,
-        100 * after.overall,
-        100 * after.overall_error,
-        after.chi2,
-        after.ndf,
-        before.chi2,
-        before.ndf,
-    )
+    passing = value_with_error(100 * after.overall, 100 * after.overall_error)
+    yield "passing", f"{passing} % of the background, judged on {judgement.how}"
+    flatness = f"chi2/ndf {after.chi2:.1f}/{after.ndf}"
+    yield "flat in mass", f"{flatness}, a plain cut {before.chi2:.1f}/{before.ndf}"
 
 
 def _apply(options: DdtOptions, maps: DdtMaps, output: str) -> None:
@@ -450,4 +457,6 @@ def _apply(options: DdtOptions, maps: DdtMaps, output: str) -> None:
                 f"{outside:,}",
                 counted(written.jets, "jet"),
             )
-    log.info("%s of %s in %s", ", ".join(maps.by_column), counted(written.jets, "jet"), output)
+    columns = ", ".join(maps.by_column)
+    results = [("columns", columns), ("file", f"{output}, {counted(written.jets, 'jet')}")]
+    report_results("decorrelated scores", results, [["weaver-tt", "inspect", output]])

@@ -22,7 +22,8 @@ from weaver_tt.applications.density_ratio.roles import (
 from weaver_tt.errors import ConfigError
 from weaver_tt.log import log
 from weaver_tt.options.flags import COUNT, flag
-from weaver_tt.system.wording import counted
+from weaver_tt.system.terminal import report_results
+from weaver_tt.system.wording import counted, value_with_error
 
 if TYPE_CHECKING:
     from weaver_tt.applications.density_ratio.closure import Samples
@@ -141,7 +142,7 @@ def run_ratio_closure(options: RatioClosureOptions) -> None:
     """
     from weaver_tt.applications.density_ratio.closure import measure_closure, select_samples
     from weaver_tt.applications.density_ratio.figures import draw_closure
-    from weaver_tt.applications.density_ratio.table import closure_table
+    from weaver_tt.applications.density_ratio.table import closure_results, closure_table
     from weaver_tt.figures.base import make_folder
     from weaver_tt.figures.names import NO_NAMES
     from weaver_tt.formats.file_groups import list_paths
@@ -172,8 +173,7 @@ def run_ratio_closure(options: RatioClosureOptions) -> None:
         "entries_left_out": without,
     }
     write_json(folder / "closure.json", content | closure.summary())
-    table = closure_table(closure)
-    write_text(folder / "closure.md", table)
+    write_text(folder / "closure.md", closure_table(closure))
     names = NO_NAMES if about is None else about.names
     above, below = options.numerator or NUMERATOR, options.denominator or DENOMINATOR
     draw_closure(closure, folder, names, (names.get(above, above), names.get(below, below)))
@@ -183,9 +183,10 @@ def run_ratio_closure(options: RatioClosureOptions) -> None:
             f"{without:,}",
             counted(len(entries), "entry", "entries"),
         )
-    for line in table.splitlines():
-        log.info("%s", line)
-    log.info("closure.json, closure.md and figures in %s", folder)
+    results = closure_results(closure)
+    results.append(("metrics", f"{folder / 'closure.json'}, {folder / 'closure.md'}"))
+    results.append(("figures", str(folder / "*.png")))
+    report_results("closure", results)
 
 
 def _with_samples(options: RatioClosureOptions, said: Mapping[str, str]) -> RatioClosureOptions:
@@ -346,10 +347,6 @@ def _report(
 ) -> None:
     from weaver_tt.system.json_files import write_json
 
-    for name in ("data", "simulation"):
-        share = getattr(factor, name)
-        log.info("%s: %.5g +- %.2g of all objects are tagged", name, share.share, share.error)
-    log.info("global factor, data over simulation: %.5g +- %.2g", factor.value, factor.error)
     if written.without:
         log.warning(
             "%s of %s have no ratio, as the networks did not see them: NaN",
@@ -369,11 +366,15 @@ def _report(
         "scale_factors": dataclasses.asdict(written),
     }
     write_json(path, content)
-    log.info(
-        "%s of %s in %s, mean %.4g; the global factor and its error in %s",
-        column,
-        counted(written.objects, "object"),
-        options.output,
-        written.mean,
-        path,
-    )
+    results = []
+    for name in ("data", "simulation"):
+        share = getattr(factor, name)
+        results.append(
+            (name, f"{value_with_error(share.share, share.error)} of all objects are tagged")
+        )
+    global_factor = value_with_error(factor.value, factor.error)
+    results.append(("global factor", f"{global_factor}, data over simulation"))
+    of_objects = f"{counted(written.objects, 'object')}, mean {written.mean:.4g}"
+    results.append((column, f"of {of_objects}"))
+    results += [("file", options.output), ("metrics", str(path))]
+    report_results("scale factors", results, [["weaver-tt", "inspect", options.output]])

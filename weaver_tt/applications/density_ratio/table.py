@@ -1,8 +1,8 @@
-"""The closure of a ratio as a page of text: what the log shows and ``closure.md`` holds."""
+"""The closure of a ratio as text: what a command ends with, and what ``closure.md`` holds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from weaver_tt.applications.density_ratio.closure import RatioClosure
 from weaver_tt.applications.density_ratio.roles import DENOMINATOR, ESTIMATES, NETWORK, NUMERATOR
@@ -20,27 +20,49 @@ def closure_table(closure: RatioClosure) -> str:
     lines.append(f"| two-sample test: area | | {areas} |")
     sizes = " | ".join(f"{closure.sizes[name]:,.0f}" for name in ESTIMATES)
     lines.append(f"| effective size of the {DENOMINATOR} | | {sizes} |")
+    lines += ["", *(f"- {name}: {text}" for name, text in _numbers(closure))]
+    return "\n".join(lines) + "\n"
+
+
+def closure_results(closure: RatioClosure) -> list[tuple[str, str]]:
+    """The same, without what is measured of pairs, as texts with names."""
+    results = []
+    for variable in closure.variables:
+        cells = zip(ESTIMATES, _per_ndf(variable.agreements), strict=True)
+        shown = ", ".join(f"{name} {cell}" for name, cell in cells)
+        ndf = variable.agreements[NETWORK].ndf
+        results.append((variable.name, f"chi2/ndf of the shape: {shown}, ndf {ndf}"))
+    areas = ", ".join(f"{name} {_area_text(closure, name)}" for name in ESTIMATES)
+    results.append(("two-sample test", f"area: {areas}"))
+    sizes = ", ".join(f"{name} {closure.sizes[name]:,.0f}" for name in ESTIMATES)
+    results.append(("effective size", f"of the {DENOMINATOR}: {sizes}"))
+    return [*results, *_numbers(closure)]
+
+
+def _numbers(closure: RatioClosure) -> Iterator[tuple[str, str]]:
+    """What is not of single estimates."""
     mean, error = closure.mean
     largest = ", ".join(f"{name} {value:.3g}" for name, value in closure.largest.items())
     support = ", ".join(f"{name} {100 * share:.2g} %" for name, share in closure.support.items())
     counts = closure.counts
-    lines += [
-        "",
-        f"- entries: {counts[NUMERATOR]:,} of the {NUMERATOR}, {counts[DENOMINATOR]:,} of the "
-        f"{DENOMINATOR}",
-        f"- mean of the ratio under the {DENOMINATOR}: {mean:.4f} +- {error:.4f}",
-        f"- weights: {largest.replace('_', ' ')}",
-        f"- without support: {support.replace('_', ' ')}",
-    ]
-    return "\n".join(lines) + "\n"
+    of_denominator = f"{counts[DENOMINATOR]:,} of the {DENOMINATOR}"
+    yield "entries", f"{counts[NUMERATOR]:,} of the {NUMERATOR}, {of_denominator}"
+    yield "mean of the ratio", f"{mean:.4f} +- {error:.4f} under the {DENOMINATOR}"
+    yield "weights", largest.replace("_", " ")
+    yield "without support", support.replace("_", " ")
 
 
 def _row(name: str, agreements: Mapping[str, Agreement]) -> str:
+    return f"| {name} | {agreements[NETWORK].ndf} | {' | '.join(_per_ndf(agreements))} |"
+
+
+def _per_ndf(agreements: Mapping[str, Agreement]) -> list[str]:
+    """chi2/ndf of each estimate."""
     cells = []
     for estimate in ESTIMATES:
         per_ndf = agreements[estimate].per_ndf
         cells.append("none" if per_ndf is None else f"{per_ndf:.2f}")
-    return f"| {name} | {agreements[NETWORK].ndf} | {' | '.join(cells)} |"
+    return cells
 
 
 def _area_text(closure: RatioClosure, name: str) -> str:

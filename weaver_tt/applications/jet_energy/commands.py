@@ -5,6 +5,7 @@ What they need is imported when they run, so that ``--help`` is instant.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from weaver_tt.errors import ConfigError
 from weaver_tt.log import log
 from weaver_tt.options.flags import FINITE, flag
 from weaver_tt.run_files import RunFiles
+from weaver_tt.system.terminal import report_results
+from weaver_tt.system.wording import counted, value_with_error
 
 if TYPE_CHECKING:
     from weaver_tt.applications.jet_energy.closure import Closure
@@ -146,7 +149,7 @@ def run_derive(options: DeriveOptions) -> None:
     output = Path(options.output)
     folder = Path(options.figures or RunFiles(str(output.with_suffix(""))).figures)
     derived = derive_correction(_sample(options, paths), settings)
-    _log_derived(derived)
+    _warn_of_derived(derived)
     correction = derived.correction
     test_jets = _jets_of_closure(options, test_paths, set(correction.sources))
     closure = measure_closure(correction, test_jets, options.center)
@@ -158,13 +161,12 @@ def run_derive(options: DeriveOptions) -> None:
     draw_correction(derived, closure, folder)
     content = {"test": test_paths} | derived.summary() | {"closure": closure.summary()}
     write_json(folder / "closure.json", content)
-    _log_closure(closure, is_of_derivation=not options.test)
-    log.info(
-        "%s: %d parameters; closure.json and figures in %s",
-        options.output,
-        correction.parameters,
-        folder,
-    )
+    results = [*_derived(derived), *_closure(closure, is_of_derivation=not options.test)]
+    results.append(("correction", f"{options.output}, {correction.parameters} parameters"))
+    results.append(("metrics", str(folder / "closure.json")))
+    results.append(("figures", str(folder / "*.png")))
+    apply = ["weaver-tt", "jec", "apply", options.output, *test_paths[:1], "-o", "corrected.root"]
+    report_results("jet energies", results, [apply, ["correction", "summary", options.output]])
 
 
 def run_apply(options: ApplyOptions) -> None:
@@ -184,12 +186,12 @@ def run_apply(options: ApplyOptions) -> None:
     )
     if outside:
         log.warning(
-            "%d of %d jets are beyond the range of the correction: they have the factor of its "
-            "border",
-            outside,
-            jets,
+            "%s of %s are beyond the range of the correction: they have the factor of its border",
+            f"{outside:,}",
+            counted(jets, "jet"),
         )
-    log.info("%s of %d jets in %s", options.column, jets, options.output)
+    results = [("file", f"{options.output}, {counted(jets, 'jet')} with {options.column}")]
+    report_results("corrected jets", results, [["weaver-tt", "inspect", options.output]])
 
 
 def _sample(options: DeriveOptions, paths: list[str]) -> JetFiles:
@@ -251,25 +253,25 @@ def _source(options: DeriveOptions, path: str, role: str) -> str:
     return about.report[key]
 
 
-def _log_derived(derived: Derived) -> None:
-    """What a correction was made of, a line for each bin of |eta|."""
+def _warn_of_derived(derived: Derived) -> None:
     for remark in derived.remarks:
         log.warning("%s", remark)
     if derived.left_out:
-        log.warning("%d of %d jets are beyond the edges", derived.left_out, derived.jets)
+        left_out, jets = f"{derived.left_out:,}", counted(derived.jets, "jet")
+        log.warning("%s of %s are beyond the edges", left_out, jets)
+
+
+def _derived(derived: Derived) -> Iterator[tuple[str, str]]:
+    """What a correction was made of, for each bin of |eta|."""
+    yield "offset", "rho times area" if derived.correction.has_offset else "none"
     for fit, curve in zip(derived.fits, derived.correction.curves.curves, strict=True):
         points = fit.points
-        log.info(
-            "abs(eta) %.4g-%.4g: %6d jets, %2d points, chi2/ndf %.1f/%d, factor %.3f at %.4g GeV, "
-            "%.3f at %.4g GeV",
-            *points.eta,
-            points.jets.sum(),
-            len(points.pt),
-            fit.chi2,
-            fit.ndf,
-            *_ends(curve),
-        )
-    log.info("offset: %s", "rho times area" if derived.correction.has_offset else "none")
+        low_eta, high_eta = points.eta
+        made_of = f"{counted(points.jets.sum(), 'jet')} in {counted(len(points.pt), 'point')}"
+        low, low_pt, high, high_pt = _ends(curve)
+        ends = f"factor {low:.3f} at {low_pt:.4g} GeV, {high:.3f} at {high_pt:.4g} GeV"
+        text = f"{made_of}, chi2/ndf {fit.chi2:.1f}/{fit.ndf}, {ends}"
+        yield f"abs(eta) {low_eta:.4g}-{high_eta:.4g}", text
 
 
 def _ends(curve: Any) -> tuple[float, float, float, float]:
@@ -281,31 +283,22 @@ def _ends(curve: Any) -> tuple[float, float, float, float]:
     return float(low), curve.low, float(high), curve.high
 
 
-def _log_closure(closure: Closure, is_of_derivation: bool) -> None:
+def _closure(closure: Closure, is_of_derivation: bool) -> Iterator[tuple[str, str]]:
+    """In how many cells the corrected response is 1, and what it is in the others."""
     from weaver_tt.applications.jet_energy.closure import ERRORS, TOLERANCE, VARIABLES
 
     whose = "the jets of the derivation" if is_of_derivation else "other jets"
+    yield "closure", f"response within {100 * TOLERANCE:g} % or {ERRORS} errors of 1, of {whose}"
     for name, text in VARIABLES.items():
         cells = [cell for cell in closure.cells(name) if cell.has_jets()]
         closed = [cell for cell in cells if cell.closes(closure.center)]
-        log.info(
-            "closure on %s in cells of %s and abs(eta): %d of %d are within %g %% or %d errors",
-            whose,
-            text,
-            len(closed),
-            len(cells),
-            100 * TOLERANCE,
-            ERRORS,
-        )
+        yield "", f"in {len(closed)} of {counted(len(cells), 'cell')} of {text} and abs(eta)"
         for cell in cells:
             if cell not in closed:
                 value, error = cell.center(closure.center)
-                log.info(
-                    "  %g-%g GeV, abs(eta) %g-%g: %.4f +- %.4f", *cell.pt, *cell.eta, value, error
-                )
+                pt = "{:g}-{:g} GeV".format(*cell.pt)
+                eta = "abs(eta) {:g}-{:g}".format(*cell.eta)
+                yield "", f"not at {pt}, {eta}: {value_with_error(value, error)}"
     if closure.outside:
-        log.info(
-            "%d of %d jets are beyond the range of the correction (there: factor of its border)",
-            closure.outside,
-            closure.jets,
-        )
+        beyond = f"{closure.outside:,} of {counted(closure.jets, 'jet')}"
+        yield "beyond its range", f"{beyond}, which have the factor of its border"

@@ -5,6 +5,7 @@ What they need is imported when they run, so that ``--help`` is instant.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from weaver_tt.errors import ConfigError
 from weaver_tt.log import log
 from weaver_tt.options.flags import COUNT, FINITE, NOT_NEGATIVE, SEED, flag
 from weaver_tt.system.json_files import write_json
+from weaver_tt.system.terminal import report_results
 from weaver_tt.system.wording import counted
 
 if TYPE_CHECKING:
@@ -196,8 +198,9 @@ def run_toy(options: ToyOptions) -> None:
         options.kind,  # type: ignore[arg-type]
         distortion,
     )
-    how = "" if options.distort is None else f", distorted by {options.distort},"
-    log.info("%d %s events%s in %s", options.events, options.kind, how, options.output)
+    how = "" if options.distort is None else f", distorted by {options.distort}"
+    made = f"{options.output}, {options.events:,} {options.kind} events{how}"
+    report_results("toy events", [("file", made)], [["weaver-tt", "inspect", options.output]])
 
 
 def run_map(options: MapOptions) -> None:
@@ -209,16 +212,14 @@ def run_map(options: MapOptions) -> None:
     efficiency_map = make_map(source, options.binning())
     description = f"tagging efficiency of jets in {', '.join(options.files)}"
     save_map(efficiency_map, options.output, description)
+    results = []
     for name, table in efficiency_map.flavours.items():
         pt_bins, eta_bins = table.efficiency.shape
-        log.info(
-            "%-5s jets: %d x %d bins in (pT, eta), %.0f tagged jets",
-            name,
-            pt_bins,
-            eta_bins,
-            table.tags,
-        )
-    log.info("efficiency map in %s", options.output)
+        bins = f"{pt_bins} x {eta_bins} bins in (pT, eta), {table.tags:,.0f} tagged jets"
+        results.append((f"{name} jets", bins))
+    results.append(("map", options.output))
+    compare = ["weaver-tt", "closure", "pred.root", "--map", options.output, "-o", "closure"]
+    report_results("efficiency map", results, [compare])
 
 
 def run_weights(options: WeightsOptions) -> None:
@@ -250,7 +251,8 @@ def run_weights(options: WeightsOptions) -> None:
             corrected.largest,
         )
     names = ", ".join(request.column for request in requests)
-    log.info("%s in %s", names, options.output)
+    results = [("weights", names), ("file", options.output)]
+    report_results("event weights", results, [["weaver-tt", "inspect", options.output]])
 
 
 def run_closure(options: ClosureOptions) -> None:
@@ -276,9 +278,14 @@ def run_closure(options: ClosureOptions) -> None:
     summary: dict[str, Any] = {"predictions": paths, "map": origin} | closure.summary()
     write_json(Path(options.output) / "closure.json", summary)
     draw_closure(closure, options.output)
-    _log_residuals(summary["residuals"])
-    _log_fits(summary["distributions"])
-    log.info("closure.json and figures in %s", options.output)
+    results = [*_residuals(summary["residuals"]), *_fits(summary["distributions"])]
+    results.append(("metrics", str(Path(options.output) / "closure.json")))
+    results.append(("figures", str(Path(options.output) / "*.png")))
+    commands = []
+    if len(paths) == 1:
+        weights = ["--exactly", "2", "--at-least", "1", "-o", "weights.root"]
+        commands.append(["weaver-tt", "weights", *paths, *weights])
+    report_results("closure", results, commands)
 
 
 def _closure_map(
@@ -346,19 +353,16 @@ def _tag_precision(efficiency_map: EfficiencyMap) -> dict[str, Any]:
     return {"tagged_jets": tags, "tagged_jets_precision": precision}
 
 
-def _log_residuals(residuals: dict[str, Any]) -> None:
+def _residuals(residuals: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """How far the efficiencies of each estimate are from the true ones, by flavour."""
     for name, flavours in residuals.items():
+        parts = []
         for flavour, numbers in flavours.items():
-            log.info(
-                "%-7s %-5s relative residual: mean %+.4f, RMS %.4f",
-                name,
-                flavour,
-                numbers["mean"],
-                numbers["rms"],
-            )
+            parts.append(f"{flavour} {numbers['mean']:+.3f} ({numbers['rms']:.3f})")
+        yield f"residuals, {name}", f"relative, mean (RMS): {', '.join(parts)}"
 
 
-def _log_fits(distributions: dict[str, Any]) -> None:
+def _fits(distributions: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """chi2/ndf of every estimate, all flavours together."""
     for variable, group in distributions.items():
         for requirement, pairs in group.items():
@@ -368,7 +372,7 @@ def _log_fits(distributions: dict[str, Any]) -> None:
                     continue
                 per_ndf = fit["chi2_per_ndf"]
                 texts.append(f"{name} none" if per_ndf is None else f"{name} {per_ndf:.2f}")
-            log.info("chi2/ndf of %s, %s tagged: %s", variable, requirement, ", ".join(texts))
+            yield f"{variable}, {requirement} tagged", f"chi2/ndf: {', '.join(texts)}"
 
 
 def _paths(patterns: list[str]) -> list[str]:

@@ -21,14 +21,14 @@ from weaver_tt.data.statistics.training_pass import accumulate
 from weaver_tt.errors import ConfigError, DataError, nearest
 from weaver_tt.figures.base import make_folder
 from weaver_tt.formats.file_groups import parse_groups
-from weaver_tt.log import is_terminal, log
+from weaver_tt.log import log
 from weaver_tt.options.inputs import InputsOptions
 from weaver_tt.run.inputs.page import inputs_page
 from weaver_tt.run.inputs.table import as_csv, variable_rows
 from weaver_tt.run.starter_files import network_beside
 from weaver_tt.system.atomic_files import write_text
 from weaver_tt.system.json_files import write_json
-from weaver_tt.system.terminal import console, show_commands
+from weaver_tt.system.terminal import report_results
 from weaver_tt.system.wording import counted
 
 FIRST_ROWS = 5000  # of each file group, by which bins are chosen
@@ -59,13 +59,12 @@ def run_inputs(options: InputsOptions) -> None:
     page = inputs_page(sums, config, share, in_files, options)
     place = Path(options.output) / "inputs.html"
     write_text(place, page)
-    log.info("%s: %s", place, counted(len(sums.variables), "variable"))
-    if is_terminal():
-        check = ["weaver-tt", "check", "-c", options.data_config, "-i", *options.data_train]
-        check += ["-n", network_beside(options.data_config)]
-        if options.custom_functions is not None:
-            check += ["--custom-functions", options.custom_functions]
-        show_commands(console(), [check])
+    check = ["weaver-tt", "check", "-c", options.data_config, "-i", *options.data_train]
+    check += ["-n", network_beside(options.data_config)]
+    if options.custom_functions is not None:
+        check += ["--custom-functions", options.custom_functions]
+    results = [("page", f"{place}, {counted(len(sums.variables), 'variable')}")]
+    report_results("inputs", results, [check])
 
 
 def _check_classes(names: Sequence[str], config: DataConfig) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from weaver_tt.errors import ConfigError
 from weaver_tt.log import log
 from weaver_tt.options.flags import FINITE, Bounds, flag
+from weaver_tt.system.terminal import report_results
 from weaver_tt.system.wording import counted
 
 if TYPE_CHECKING:
@@ -85,19 +86,18 @@ def run_lund(options: LundOptions) -> None:
     )
     rate = counts.jets / (time.perf_counter() - start)
     _warn_of_empty_trees(counts)
-    log.info(
-        "%s with %s in %s, %.0f jets a second",
-        counted(counts.jets, "jet"),
-        counted(counts.splittings, "splitting"),
-        options.output,
-        rate,
-    )
+    jets, splittings = counted(counts.jets, "jet"), counted(counts.splittings, "splitting")
+    results = [
+        ("file", f"{options.output}, {jets} with {splittings}"),
+        ("speed", f"{rate:,.0f} jets/s"),
+    ]
     densities = planes.densities()
     if options.figure and densities:
         path = Path(options.output)
         figure = lund_plane_figure(densities, planes.jets)
         written = save_figure(figure, path.with_name(f"{path.stem}_plane"))
-        log.info("average Lund plane: %s", ", ".join(written))
+        results.append(("average plane", ", ".join(map(str, written))))
+    report_results("Lund trees", results, [["weaver-tt", "inspect", options.output]])
 
 
 def _warn_of_empty_trees(counts: LundCounts) -> None:

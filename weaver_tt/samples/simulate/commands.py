@@ -9,9 +9,9 @@ import argparse
 import time
 from dataclasses import dataclass
 
-from weaver_tt.log import log
 from weaver_tt.options.flags import COUNT, NOT_NEGATIVE, POSITIVE, SEED, Bounds, flag
 from weaver_tt.samples.simulate.detector.effects import EFFECTS
+from weaver_tt.system.terminal import report_results
 
 PROCESSES = Bounds(at_least=1, at_most=1024)
 
@@ -141,22 +141,18 @@ def run_simulate(options: SimulateOptions) -> None:
     start = time.perf_counter()
     counts = write_sample(options.output, sample, options.jets, options.workers, options.progress)
     rate = counts.events / (time.perf_counter() - start)
-    log.info(
-        "%d %s jets in %s, from %d events, %.0f a second",
-        options.jets,
-        "pairs of" if sample.kind.is_calibration else options.process,
-        options.output,
-        counts.events,
-        rate,
-    )
+    kind = "pairs of" if sample.kind.is_calibration else options.process
+    results = [
+        ("file", f"{options.output}, {options.jets:,} {kind} jets"),
+        ("events", f"{counts.events:,}, {rate:,.0f} a second"),
+    ]
     if sample.kind.lightest is not None:
-        log.info(
-            "masses are drawn flat; of the particles in the window in pT and eta, jets hold %s",
-            counts.acceptance.text(sample),
-        )
+        held = counts.acceptance.text(sample)
+        text = f"drawn flat; of the particles in the window in pT and eta, jets hold {held}"
+        results.append(("masses", text))
     if sample.kind.is_calibration:
-        log.info(
-            "not matched, and left out: %d generated and %d reconstructed jets in the window",
-            counts.unmatched.generated,
-            counts.unmatched.reconstructed,
-        )
+        generated, reconstructed = counts.unmatched.generated, counts.unmatched.reconstructed
+        text = f"{generated:,} generated and {reconstructed:,} reconstructed jets in the window"
+        results.append(("not matched", f"{text}, which are left out"))
+    look = ["report", "--sample"] if sample.kind.is_calibration else ["inspect"]
+    report_results("simulation", results, [["weaver-tt", *look, options.output]])

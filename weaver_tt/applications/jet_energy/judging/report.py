@@ -17,11 +17,11 @@ from weaver_tt.applications.jet_energy.judging.responses import REGIONS
 from weaver_tt.config.schema import REPORT_COLUMNS
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.figures.base import make_folder
-from weaver_tt.log import log
 from weaver_tt.output.about import AboutPrediction
 from weaver_tt.report.scores import ModelFiles
 from weaver_tt.system.atomic_files import write_text
 from weaver_tt.system.json_files import write_json
+from weaver_tt.system.terminal import report_results
 from weaver_tt.system.wording import counted
 
 # NAME=EXPRESSION: of one model alone
@@ -67,13 +67,13 @@ def report_jets(report: JetReport, folder: Path) -> None:
     page = judgement_page(content, pictures)
     write_json(folder / "metrics.json", content)
     write_text(folder / "report.html", page)
-    log.info(
-        "%s: %s, %s, %s",
-        folder / "report.html",
-        counted(len(models), "model"),
-        counted(judgement.jets, "jet"),
-        counted(len(pictures.every), "figure"),
-    )
+    results = [
+        ("models", ", ".join(model.name for model in judgement.everything)),
+        ("jets", f"{judgement.jets:,}"),
+        ("page", f"{folder / 'report.html'}, {counted(len(pictures.every), 'figure')}"),
+        ("metrics", str(folder / "metrics.json")),
+    ]
+    report_results("report", results)
 
 
 def _regions(names: Sequence[str]) -> list[str]:
