@@ -77,6 +77,8 @@ def test_daily_flags_come_first_and_examples_last(capsys, monkeypatch):
 
 def test_the_usage_of_a_search_has_what_the_search_needs(capsys, monkeypatch):
     usage, *_ = help_of("tune", capsys, monkeypatch).split("\n\n")
+    # broken between flags
+    usage = " ".join(usage.split())
     assert "-c DATA_CONFIG -n NETWORK_CONFIG -i DATA_TRAIN" in usage
     assert "--space SPACE --storage STORAGE" in usage
 

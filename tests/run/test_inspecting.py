@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from weaver_tt import cli
+from weaver_tt.run import inspecting
 
 
 def inspect(capsys: pytest.CaptureFixture[str], *flags: object) -> list[str]:
@@ -88,6 +89,20 @@ def test_who_reads_the_first_lines_alone_gets_no_error(tmp_path):
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 0
+
+
+def test_lines_are_broken_between_words_on_a_terminal_and_many_weights_are_counted(
+    small_run, capsys, monkeypatch
+):
+    assert small_run("--num-epochs", 7) == 0
+    weights = next(line for line in inspect(capsys, small_run.prefix) if "weights" in line)
+    assert weights.endswith("net_epoch-4_state.pt and 2 more")
+    monkeypatch.setattr(inspecting, "prints_to_terminal", lambda: True)
+    monkeypatch.setattr(inspecting, "terminal_width", lambda: 60)
+    lines = inspect(capsys, small_run.prefix)
+    place = next(number for number, line in enumerate(lines) if "weights" in line)
+    assert len(lines[place]) <= 60
+    assert " ".join(line.strip() for line in lines[place:]).startswith(weights.strip())
 
 
 def test_what_is_nothing_of_these_is_refused_with_the_nearest_run(small_run, capsys):

@@ -45,6 +45,8 @@ PREDICTION = ["--predict", "-t", "a.root", "-c", "d.yaml", "-n", "n.py", "-m", "
             ],
         ),
         ([*TRAINING, "--use-amp", "--amp-dtype", "fp16"], []),
+        # its bar is left out
+        ([*PREDICTION, "--no-progress"], []),
         ([*TRAINING, "--sync-batchnorm"], ["no effect (on one process): --sync-batchnorm"]),
         ([*TRAINING, "--sync-batchnorm", "--backend", "gloo"], []),
         (

@@ -15,13 +15,17 @@ from weaver_tt.engine.checkpoint import load_checkpoint, load_resume
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.formats.file_groups import READABLE, UNNAMED_GROUP, is_remote
 from weaver_tt.formats.inspect import describe_data
+from weaver_tt.log import terminal_width, wrap_lines
 from weaver_tt.options.inspect import InspectOptions
 from weaver_tt.output.about import about_in
 from weaver_tt.run.run_card import read_card
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.json_files import json_text
 from weaver_tt.system.missing_files import no_such_file
-from weaver_tt.system.wording import counted
+from weaver_tt.system.terminal import prints_to_terminal
+from weaver_tt.system.wording import counted, listed
+
+MANY_WEIGHTS = 6  # files with weights of a run that are listed one by one
 
 
 def run_inspect(options: InspectOptions) -> None:
@@ -31,6 +35,9 @@ def run_inspect(options: InspectOptions) -> None:
         WeaverError: there is no such file, it cannot be read, or lacks what is asked for.
     """
     lines = _describe(options.file, options.treename)
+    if prints_to_terminal():
+        # words stay whole
+        lines = (wrap_lines(line, terminal_width()) for line in lines)
     if options.data_config or options.preprocess:
         lines = iter([_held(Path(options.file), options)])
     try:
@@ -132,7 +139,7 @@ def _present(files: RunFiles) -> str:
     """The files with weights that are there."""
     folder = Path(files.prefix).parent
     names = sorted(path.name for path in folder.glob(f"{Path(files.prefix).name}*_state.pt"))
-    return ", ".join(names) or "none are there"
+    return listed(names, MANY_WEIGHTS) or "none are there"
 
 
 def describe_checkpoint(path: Path) -> Iterator[str]:

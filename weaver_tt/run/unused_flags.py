@@ -92,7 +92,7 @@ WITHOUT_EFFECT: dict[str, tuple[str, ...]] = {
         *(*TRAINING_ROWS, *VALIDATION_ROWS, *FIRST_WEIGHTS, *UPDATE, *TRACKERS),
         *PLATEAU_OPTIONS,
         *(name for name in COURSE if name not in ("resume", "max_time")),
-        *("data_val", "seed", "progress", "onnx_opset"),
+        *("data_val", "seed", "onnx_opset"),
     ),
     "a training": ("onnx_opset",),
 }

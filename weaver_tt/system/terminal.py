@@ -69,19 +69,26 @@ def _grid(lines: Sequence[tuple[str, str]], width: int) -> Table:
     room = width - GAP - max((len(name) for name, _ in lines), default=0)
     grid = Table.grid(padding=(0, GAP, 0, 0))
     for name, text in lines:
-        wrapped = _wrap_items(text, room)
+        wrapped = wrap_items(text, room)
         grid.add_row(Text(name, "cyan", no_wrap=True), Text(wrapped, overflow="fold"))
     return grid
 
 
-def _wrap_items(text: str, width: int) -> str:
+def wrap_items(text: str, width: int, indent: int = 0) -> str:
     """``text`` in lines that end behind a comma where that can be: a number stays with its error.
 
-    What is longer is left to be broken elsewhere.
+    All but the first begin ``indent`` characters further in. What is longer is left to be broken
+    elsewhere.
     """
     # a space of this kind is none to break at
     items = re.sub(r"(?<!,) ", "\N{NO-BREAK SPACE}", text)
-    lines = textwrap.wrap(items, max(width, 1), break_long_words=False, break_on_hyphens=False)
+    lines = textwrap.wrap(
+        items,
+        max(width, 1),
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
     return "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ")
 
 

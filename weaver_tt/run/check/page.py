@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from weaver_tt.formats.file_groups import UNNAMED_GROUP
 from weaver_tt.log import wrap_lines
 from weaver_tt.run.check.findings import EpochFindings, Findings
-from weaver_tt.system.terminal import show_panel
+from weaver_tt.system.terminal import show_panel, wrap_items
 from weaver_tt.system.wording import counted, listed
 
 if TYPE_CHECKING:
@@ -73,8 +73,12 @@ def show_page(screen: Console, findings: Findings, facts: Sequence[tuple[str, st
             screen.print(Text(section.title, "bold cyan"))
         for number, line in enumerate(section.lines):
             style = "dim" if section.has_header and not number else section.style
-            # tables are as wide as names are long
-            text = line if section.has_header else wrap_lines(line, screen.width)
+            if section.has_header:
+                # tables are as wide as names are long; what the last column lists goes on below
+                last_column = section.lines[0].rindex("  ") + 2
+                text = wrap_items(line, screen.width, last_column)
+            else:
+                text = wrap_lines(line, screen.width)
             screen.print(Text(text, style), soft_wrap=True)
 
 
