@@ -164,7 +164,7 @@ def test_without_a_terminal_there_are_lines_alone(training, capsys):
     assert "INFO    epoch 0: train/loss" in shown
     # with the metrics that say most; metrics.json has all
     line = next(line for line in shown.splitlines() if "best epoch: 0 with" in line)
-    assert re.fullmatch(r".*INFO    best epoch: 0 with loss \S+, auc \S+, accuracy \S+.*", line)
+    assert re.fullmatch(r".*INFO    best epoch: 0 with loss \S+, accuracy \S+, auc \S+.*", line)
     assert "calibration_error" not in line
     assert "Linear(in_features" in shown
     assert "─" not in shown
