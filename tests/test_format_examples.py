@@ -178,7 +178,7 @@ def test_a_candidate_of_pfnano_without_details_of_its_track_has_no_impact_parame
     first = api.read_table(api.load_config(f"weaver_tt:{example}"), path, names, rows=1)[0]
     # candidate 3, then 1
     for name, of_file in zip(names, ["d0", "d0Err", "dz", "dzErr"], strict=True):
-        measured = columns[f"PFCands_{of_file}"][0, 3]
+        measured = 10 * columns[f"PFCands_{of_file}"][0, 3]  # mm
         expected = measured if name.endswith("err") else np.tanh(measured)
         assert first[name].tolist() == pytest.approx([expected, 0], rel=1e-6)
 
@@ -371,6 +371,25 @@ def stated_networks():
         comment = re.match(r"(#[^\n]*\n)*", path.read_text())[0]
         pairs += [(path.stem, name) for name in re.findall(r"(\w+)\.py\b", comment)]
     return pairs
+
+
+FOUR_GROUPS = {"pf_points", "pf_features", "pf_vectors", "pf_mask"}
+NETWORKS_FOR_JETS = [
+    *("deep_sets", "efn", "mlp", "p_cnn", "particle_net", "particle_net_lite", "particle_next"),
+    *("particle_transformer", "particle_transformer_finetune", "pfn", "vec_net"),
+]
+
+
+@pytest.mark.parametrize("network", NETWORKS_FOR_JETS)
+def test_every_network_for_jets_is_made_of_each_example_that_has_the_four_groups(network):
+    made = []
+    for path in sorted((ROOT / "data_configs").glob("*.yaml")):
+        config = api.load_config(path)
+        if config.inputs.keys() == FOUR_GROUPS:
+            api.build_network(config, f"weaver_tt:{network}")
+            made.append(path.stem)
+    others = {"deepak8", "jetclass", "particlenet_md", "top_tagging", "top_tagging_flat_mass"}
+    assert {*made} == others | {"delphes", "edm4hep", "pfnano", "pfnano_jets"}
 
 
 def test_every_example_names_networks():
