@@ -40,8 +40,8 @@ def test_every_flavour_has_points_and_a_line():
     figure = figures.efficiency_vs_pt(np.array([10.0, 100.0, 1000.0]), {"b": table, "light": table})
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [
         "b, predicted",
-        "light, predicted",
         "b, observed",
+        "light, predicted",
         "light, observed",
     ]
 

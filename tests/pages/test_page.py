@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from markupsafe import Markup
@@ -68,6 +69,17 @@ def test_a_figure_is_inlined_and_has_a_link_to_its_pdf(tmp_path):
     assert f'<img src="{picture.data}" alt="A caption.">' in text
     (address,) = re.findall(r'<a href="([^#"][^"]*)">PDF</a>', text)
     assert (tmp_path / address).exists()
+
+
+def test_figures_have_links_by_name_where_there_is_an_index(tmp_path):
+    pictures = [
+        write_picture(name, name, Figure(figsize=(3, 2)), tmp_path) for name in ("a.é", "b")
+    ]
+    text = page_of(Section("Figures", [Gallery(pictures, index=["first", "<second>"])]))
+    links = re.findall(r'<a href="#([^"]*)">(first|&lt;second&gt;)</a>', text)
+    assert [title for _, title in links] == ["first", "&lt;second&gt;"]
+    places = re.findall(r'<figure id="([^"]*)"', text)
+    assert [unquote(address) for address, _ in links] == places == ["a.é", "b"]
 
 
 def test_templates_and_style_lie_in_the_package():

@@ -95,8 +95,16 @@ def efficiency_vs_pt(edges: Array, sums: Mapping[str, Array]) -> Figure:
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         # matplotlib would label all of 2, 3, 4, ... on top of each other
         axes.set_xticks([], minor=True)
-        # points may be anywhere
-        figure.legend(frameon=False, loc="outside lower center", ncols=max(1, len(sums)))
+        # points may be anywhere; a column for each flavour: lines would come before all points
+        handles, titles = axes.get_legend_handles_labels()
+        order = sorted(range(len(titles)), key=lambda place: place % len(sums))
+        figure.legend(
+            [handles[place] for place in order],
+            [titles[place] for place in order],
+            frameon=False,
+            loc="outside lower center",
+            ncols=max(1, len(sums)),
+        )
     return figure
 
 

@@ -67,10 +67,14 @@ class Alert:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Figures with their captions, side by side where there is room."""
+    """Figures with their captions, side by side where there is room.
+
+    ``index``: what each is called in a paragraph of links above them; perhaps none.
+    """
 
     kind: ClassVar[str] = "gallery"
     pictures: Sequence[Picture]
+    index: Sequence[str] = ()
 
 
 Block = Table | Note | Alert | Gallery

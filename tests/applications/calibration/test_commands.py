@@ -159,6 +159,16 @@ def test_toys_are_fitted_and_reported(files, tmp_path, capsys, drawn):
     assert (variable, len(of_toys), folder) == ("jet_sdmass", 1, tmp_path)
 
 
+def test_the_axis_is_called_what_the_flag_says(files, tmp_path, drawn):
+    label = "$m_{SD}$ [GeV]"
+    flags = ("--asimov", "--resolution-error", 0, "--variable-label", label)
+    assert calibrate(files, tmp_path, *flags) == 0
+    ((_, _, shown, _, _),) = drawn
+    assert shown == label
+    # the name of the column is what is fitted
+    assert read(tmp_path)["variable"] == "jet_sdmass"
+
+
 def test_a_mistag_rate_is_counted_in_a_control_region(files, tmp_path):
     # 6000 jets of which 1.2 * 5 % pass, below 300 top jets of which 63 % do
     data = write_jets(

@@ -113,6 +113,7 @@ def test_every_variable_of_each_group_has_its_figure_on_the_page(results):
     for name in ("row.met", "row.njet", "jets_features.pt", "jets_mask.mask"):
         assert (results / f"{name}.png").stat().st_size > 1000
         assert f'href="{name}.pdf"' in page
+        assert f'href="#{name}"' in page
         assert (results / f"{name}.pdf").exists()
     assert "all of 8 rows in the files" in page
 

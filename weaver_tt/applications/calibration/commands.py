@@ -50,6 +50,11 @@ class CalibrateOptions:
         "(required without --mistag)",
         daily=True,
     )
+    variable_label: str | None = flag(
+        None,
+        "what its axis says in figures, with the unit, such as '$m_{SD}$ [GeV]' (default: what "
+        "prediction files call it)",
+    )
     edges: list[float] = flag(
         [],
         "edges of its bins (required without --mistag)",
@@ -243,8 +248,8 @@ def _write(
             content["toys"] = toys_content(toys[-1])
             warn_of_toys(measurement.label, content["toys"])
     content = _about(options, files) | {"variable": options.variable, "bins": contents}
-    edges, variable = options.edges, files.readable(str(options.variable))
-    pictures = draw_calibration(measurements, np.array(edges), variable, toys, folder)
+    label = options.variable_label or files.readable(str(options.variable))
+    pictures = draw_calibration(measurements, np.array(options.edges), label, toys, folder)
     write_calibration(content, calibration_page(content, pictures), folder)
     results: list[tuple[str, str]] = []
     for measurement, of_bin in zip(measurements, contents, strict=True):
@@ -275,7 +280,7 @@ def _run_mistag(options: CalibrateOptions, measured: str) -> None:
 
     _check_samples(options)
     fitted = {"--variable": options.variable, "--edges": options.edges, "--toys": options.toys}
-    fitted |= {"--asimov": options.asimov}
+    fitted |= {"--asimov": options.asimov, "--variable-label": options.variable_label}
     for name, value in fitted.items():
         if value:
             raise ConfigError(f"calibrate: {name} and --mistag: nothing is fitted there")

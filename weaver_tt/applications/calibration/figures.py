@@ -102,8 +102,8 @@ def postfit_figure(measurement: Measurement, place: int, edges: Floats, variable
     axes.set_ylabel(per_bin("jets", edges, variable))
     goodness = fit.goodness
     axes.set_title(
-        f"{measurement.label}, {REGIONS[place]}   "
-        f"({goodness.statistic:.1f}/{goodness.ndf}, p = {goodness.p_value:.2g})",
+        f"{measurement.label}, {REGIONS[place]}; goodness of fit "
+        f"{goodness.statistic:.1f}/{goodness.ndf}, p = {goodness.p_value:.2g}",
         fontsize=12,
     )
     legend_above(axes, ncols=2)

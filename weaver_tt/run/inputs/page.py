@@ -48,7 +48,9 @@ def inputs_page(
             pictures_of[variable.group.name].append(picture)
             advance(1)
     for name, pictures in pictures_of.items():
-        blocks: list[Block] = [*_group_notes(sums, name), Gallery(pictures), Note(ABOUT_FIGURES)]
+        variables = [one.variable.name for one in sums.variables if one.group.name == name]
+        gallery = Gallery(pictures, index=[readable(one, config) for one in variables])
+        blocks: list[Block] = [*_group_notes(sums, name), gallery, Note(ABOUT_FIGURES)]
         blocks += [*_group_tables(sums, name, drawn, config), Note(ABOUT_TABLE)]
         sections.append(Section(f"Inputs: {name}", blocks))
     looked_at = counted(int(sums.rows.sum()), "selected row")

@@ -135,6 +135,9 @@ def test_the_page_has_the_tables_of_the_thesis_and_needs_nothing_else(tmp_path, 
     assert "Forward jets" not in page
     in_bins = page.partition("<h3>Improvement in bins of pT [%]</h3>")[2].partition("</section>")[0]
     assert in_bins.count("<caption>") == 5
+    pt = "p<sub>T</sub><sup>gen</sup>"
+    assert f"<caption>30 &lt; {pt} &lt; 50 GeV</caption>" in in_bins
+    assert f"<caption>{pt} &gt; 1000 GeV</caption>" in in_bins
     names = {file.name for file in out.iterdir()}
     for figure in ("resolution", "median", "differences", "responses"):
         assert f"{figure}_central.pdf" in names

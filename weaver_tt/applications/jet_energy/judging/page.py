@@ -180,10 +180,10 @@ def _improvement_sections(models: Content, region: str) -> list[Section]:
 
 def _interval_title(interval: Interval) -> Markup:
     low, high = interval
-    title = Markup("{} < p<sub>T</sub><sup>gen</sup>").format(f"{low:g}")
-    if math.isfinite(high):
-        title += f" < {high:g}"
-    return title + " GeV"
+    pt = Markup("p<sub>T</sub><sup>gen</sup>")
+    if math.isinf(high):
+        return pt + f" > {low:g} GeV"
+    return f"{low:g} < " + pt + f" < {high:g} GeV"
 
 
 def _has_improvement(content: Content, region: str) -> bool:
