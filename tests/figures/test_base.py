@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from weaver_tt.errors import OutputError
 from weaver_tt.figures.base import (
     density_label,
     legend_above,
+    line_color,
     make_axes,
     make_folder,
     mean_deviation,
@@ -23,6 +25,22 @@ def test_a_figure_is_saved_as_png_and_pdf(tmp_path):
     assert axes.get_xlabel() == "x"
     paths = save_figure(figure, tmp_path / "one.two")
     assert [Path(path).read_bytes()[:4] for path in paths] == [b"\x89PNG", b"%PDF"]
+
+
+def test_of_few_colors_a_png_is_smaller_and_looks_alike(tmp_path):
+    figure, axes = make_axes("x", "y", size=(4, 3))
+    for number in range(5):
+        axes.plot([0, 1, 2], [number, 0, 1], color=line_color(number))
+    images = {}
+    for few_colors in (False, True):
+        png, _ = save_figure(figure, tmp_path / str(few_colors), few_colors)
+        images[few_colors] = Image.open(png)
+    sizes = [(tmp_path / f"{few_colors}.png").stat().st_size for few_colors in (False, True)]
+    assert sizes[1] < 0.6 * sizes[0]
+    assert images[True].mode == "P"
+    all_colors, few = (np.asarray(one.convert("RGB"), int) for one in images.values())
+    assert np.abs(all_colors - few).max() < 32
+    assert np.abs(all_colors - few).mean() < 2
 
 
 def test_what_cannot_be_written_is_told(tmp_path):

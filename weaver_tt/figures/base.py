@@ -18,6 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
+from PIL import Image
 
 from weaver_tt.errors import OutputError
 from weaver_tt.figures.label import add_label
@@ -121,8 +122,11 @@ def make_folder(folder: str | Path) -> None:
         raise OutputError(f"{folder}: cannot make the folder: {error}") from error
 
 
-def save_figure(figure: Figure, path: str | Path) -> list[str]:
+def save_figure(figure: Figure, path: str | Path, few_colors: bool = False) -> list[str]:
     """Write ``path`` + .png and .pdf, each whole or not at all, below the label; returns both.
+
+    ``few_colors``: lines alone are drawn, so that 256 colors are enough for the PNG. It is a third
+    as large then.
 
     Raises:
         OutputError: one of them cannot be written.
@@ -133,23 +137,30 @@ def save_figure(figure: Figure, path: str | Path) -> list[str]:
         for kind in ("png", "pdf"):
             name = f"{path}.{kind}"
             with writing(name) as file:
-                _write(figure, file, kind, area)
+                _write(figure, file, kind, area, few_colors)
             # where things are has been worked out, which takes as long as to draw them
             figure.set_layout_engine("none")
             paths.append(name)
     return paths
 
 
-def _write(figure: Figure, file: IO[bytes], kind: str, area: Bbox | None) -> None:
+def _write(figure: Figure, file: IO[bytes], kind: str, area: Bbox | None, few_colors: bool) -> None:
     """Write ``area`` of a figure, in inches, or the whole of it."""
     if area is not None:
         figure.savefig(file, dpi=DOTS_PER_INCH, format=kind, bbox_inches=area)
     # draws once, where savefig always draws twice: it looks for an area first
-    elif kind == "png":
-        figure.set_dpi(DOTS_PER_INCH)
-        FigureCanvasAgg(figure).print_png(file)
-    else:
+    elif kind == "pdf":
         FigureCanvasPdf(figure).print_pdf(file)
+    else:
+        figure.set_dpi(DOTS_PER_INCH)
+        canvas = FigureCanvasAgg(figure)
+        if not few_colors:
+            canvas.print_png(file)
+            return
+        canvas.draw()
+        image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+        palette = image.quantize(method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        palette.save(file, "png")
 
 
 def per_bin(what: str, edges: Array, axis: str) -> str:

@@ -13,6 +13,7 @@ from weaver_tt.figures.base import Array, style
 
 LN_ANGLE_EDGES = np.linspace(-1, 8, 46)
 LN_KT_EDGES = np.linspace(-6, 7, 66)
+MAX_COLUMNS = 4
 RATIO_RANGE = 10.0  # colors go from 1 / this to this
 
 
@@ -27,29 +28,47 @@ def lund_plane_figure(densities: Mapping[str, Array], jets: Mapping[str, int]) -
     ratios = names[1:]
     most = max((float(density.max()) for density in densities.values()), default=0) or 1.0
     with style():
-        columns = len(names) + len(ratios)
-        figure = Figure(figsize=(5.2 * columns + 0.6, 4.6), layout="constrained")
-        panels = figure.subplots(1, columns, squeeze=False, sharex=True, sharey=True)[0]
+        figure, planes, quotients = _panels(len(names), len(ratios))
         scale = LogNorm(most / 1000, most)
-        for axes, name in zip(panels, names, strict=False):
+        for axes, name in zip(planes, names, strict=True):
             mesh = _draw(axes, densities[name], scale, "viridis")
             axes.set_title(f"{name}, {jets[name]:,} jets")
         figure.colorbar(
             mesh,
-            ax=list(panels[: len(names)]),
+            ax=planes,
             label=r"splittings / jet / (d ln 1/$\Delta$ d ln $k_t$)",
         )
         ratio_scale = LogNorm(1 / RATIO_RANGE, RATIO_RANGE)
-        for axes, name in zip(panels[len(names) :], ratios, strict=True):
+        for axes, name in zip(quotients, ratios, strict=True):
             first = densities[names[0]]
             both = (first > 0) & (densities[name] > 0)
             ratio = np.divide(densities[name], first, out=np.zeros_like(first), where=both)
             mesh = _draw(axes, ratio, ratio_scale, "RdBu_r")
             axes.set_title(f"{name} / {names[0]}")
         if ratios:
-            figure.colorbar(mesh, ax=list(panels[len(names) :]), label="ratio")
-        panels[0].set_ylabel(r"ln ($k_t$ / GeV)")
+            figure.colorbar(mesh, ax=quotients, label="ratio")
     return figure
+
+
+def _panels(planes: int, ratios: int) -> tuple[Figure, list[Any], list[Any]]:
+    """A figure with panels for so many planes and ratios, in one row or each in rows of its own."""
+    together = planes + ratios
+    if together <= MAX_COLUMNS:
+        rows, columns = 1, together
+        first_ratio = planes
+    else:
+        rows_of_planes = -(-planes // MAX_COLUMNS)
+        rows, columns = rows_of_planes - (-ratios // MAX_COLUMNS), MAX_COLUMNS
+        first_ratio = rows_of_planes * MAX_COLUMNS
+    figure = Figure(figsize=(5.2 * columns + 0.6, 4.6 * rows), layout="constrained")
+    panels = list(figure.subplots(rows, columns, squeeze=False, sharey=True).flat)
+    for axes in panels[::columns]:
+        axes.set_ylabel(r"ln ($k_t$ / GeV)")
+    shown = panels[:planes], panels[first_ratio : first_ratio + ratios]
+    for axes in panels:
+        if not any(axes in part for part in shown):
+            axes.remove()
+    return figure, *shown
 
 
 def _draw(axes: Any, values: Array, scale: LogNorm, colors: str) -> Any:

@@ -41,8 +41,12 @@ def file_stem(name: str) -> str:
     return re.sub(r"[^\w.+-]+", "_", name)
 
 
-def write_picture(name: str, caption: str, figure: Figure, folder: Path) -> Picture:
+def write_picture(
+    name: str, caption: str, figure: Figure, folder: Path, few_colors: bool = False
+) -> Picture:
     """Write a figure as PNG and PDF; ``name`` may hold anything.
+
+    ``few_colors`` as in :func:`weaver_tt.figures.base.save_figure`.
 
     Raises:
         OutputError: one of them cannot be written.
@@ -51,7 +55,7 @@ def write_picture(name: str, caption: str, figure: Figure, folder: Path) -> Pict
 
     # names of models and columns may hold anything
     path = folder / file_stem(name)
-    save_figure(figure, path)
+    save_figure(figure, path, few_colors)
     width, _ = figure.get_size_inches()
     return Picture(path.with_name(path.name + ".png"), caption, is_wide=width > WIDE)
 

@@ -136,6 +136,7 @@ def report_classifiers(options: ReportOptions) -> None:
     """
     # torch, matplotlib and the readers take seconds to import: not for --help
     from weaver_tt.figures.base import make_folder
+    from weaver_tt.figures.names import in_words
     from weaver_tt.report.ddt import ddt_content, judge_ddt
     from weaver_tt.report.discriminants import common_discriminants, measure_discriminants
     from weaver_tt.report.evaluation import metric_differences
@@ -215,7 +216,7 @@ def report_classifiers(options: ReportOptions) -> None:
     if shifted:
         shifted_models = evaluate_shifted(networks, shifted, signals, discriminants)
         content["shifted"] = shifted_details(shifted_models, signals, list(discriminants))
-        selected = {name: name for name in drawn_signals}
+        selected = {name: in_words(name, names) for name in drawn_signals}
         selected |= {name: f"the signal of {name}" for name in discriminants}
         pictures.resilience = draw_resilience(shifted_models, selected, folder)
     empty = {model.name: model.empty_classes for model in models}

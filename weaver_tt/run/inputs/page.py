@@ -153,7 +153,8 @@ def _picture(
     what = "before and after scaling" if scaled is not None else "as it is"
     caption = f"{readable(name, config)}, {what}"
     # a point: pt of jets_hard and hard_pt of jets are two figures
-    return write_picture(f"{variable.group.name}.{name}", caption, figure, folder)
+    file_name = f"{variable.group.name}.{name}"
+    return write_picture(file_name, caption, figure, folder, few_colors=True)
 
 
 def _others(sums: InputSums, drawn: Sequence[int]) -> list[int]:
