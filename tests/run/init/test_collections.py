@@ -40,6 +40,22 @@ def test_columns_of_equal_counts_and_names_are_a_collection():
     }
 
 
+def test_collections_that_begin_alike_have_names_of_their_own():
+    # EDM4hep of ILD: tracks, the same refitted, and two more of one name
+    names = [
+        ("Tracks_chi2", "Tracks_ndf"),
+        ("Tracks_Refitted_chi2", "Tracks_Refitted_ndf"),
+        ("Tracks_a", "Tracks_b"),
+        ("Tracks_c", "Tracks_d"),
+    ]
+    columns = []
+    for number, of_one in enumerate(names):
+        counts = np.array([number + 1, 2])
+        columns += [column(name, counts) for name in of_one]
+    found = [collection.name for collection in find_collections(columns)]
+    assert found == ["Tracks", "Tracks_Refitted", "Tracks_2", "Tracks_3"]
+
+
 def test_lists_without_a_common_name_are_one_collection_by_their_counts():
     counts = np.array([1, 2])
     (found,) = find_collections([column(name, counts) for name in ("px", "py", "charge")])

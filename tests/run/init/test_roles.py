@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from weaver_tt.run.init.columns import describe_column
-from weaver_tt.run.init.roles import find_labels, find_weight, is_count, reason_to_leave_out
+from weaver_tt.run.init.roles import (
+    find_labels,
+    find_weight,
+    generated_collections,
+    is_count,
+    reason_to_leave_out,
+)
 
 
 def column(name, values):
@@ -18,6 +24,8 @@ def column(name, values):
     [
         ("run", "names of the event"),
         ("luminosityBlock", "names of the event"),
+        ("EventHeader_eventNumber", "names of the event"),
+        ("EventInfoAuxDyn_runNumber", "names of the event"),
         ("GenJet_pt", "truth, which data do not have"),
         ("SubGenJetAK8_pt", "truth, which data do not have"),
         ("Generator_x1", "truth, which data do not have"),
@@ -26,6 +34,8 @@ def column(name, values):
         ("HLT_IsoMu24", "trigger and filter bits"),
         ("Flag_METFilters", "trigger and filter bits"),
         ("Electron_jetIdx", "places of other objects"),
+        ("ReconstructedParticles_tracks_begin", "places of other objects"),
+        ("RecoMCTruthLink_weight", "truth, which data do not have"),
         (
             "Jet_btagDeepFlavB",
             "outputs of other taggers: a network that is given them learns little",
@@ -55,6 +65,7 @@ def test_a_column_of_one_value_is_no_input():
     "name",
     [
         *("Jet_jetId", "Jet_puId", "Muon_pdgId", "Muon_mediumId", "Muon_triggerIdLoose"),
+        *("Particles_PDG", "Tower_PID", "ReconstructedParticles_type"),
         *("Muon_mvaMuID_WP", "Electron_cutBased", "Electron_cutBased_HEEP", "part_pid"),
         *("Electron_mvaNoIso_WP80", "Electron_seediEtaOriX", "Electron_seediPhiOriY"),
     ],
@@ -122,3 +133,13 @@ def test_the_usual_weight_is_taken_before_others():
     weight, every = find_weight(columns)
     assert weight.name == "genWeight"
     assert every == ["LHEWeight_original", "genWeight"]
+
+
+def test_generated_particles_are_known_by_what_they_alone_have():
+    of_fcc = ["Particle_generatorStatus", "Particle_mass", "ReconstructedParticles_mass"]
+    of_delphes = ["Particle_M1", "Particle_D1", "Particle_PT", "FatJet_M1", "Photon_Status"]
+    for names in (of_fcc, of_delphes):
+        assert generated_collections(names) == {"Particle"}
+    for name, reason in (("Particle_mass", "truth, which data do not have"), ("Particles_m", None)):
+        found = reason_to_leave_out(column(name, [0.5, 1.5]), [], {"Particle"})
+        assert found == reason

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +35,9 @@ class ColumnCollection:
 def find_collections(columns: Iterable[Column]) -> list[ColumnCollection]:
     """Lists with as many entries in each row, and names that begin alike.
 
-    Columns that share their counts and not their names are a collection together.
+    Columns that share their counts and not their names are a collection together. Where two
+    collections begin alike, as ``Tracks`` and ``Tracks_Refitted`` do, the second has the longer
+    name. No two have the same.
     """
     alike: dict[tuple[int, str], list[Column]] = {}
     for column in columns:
@@ -46,15 +48,41 @@ def find_collections(columns: Iterable[Column]) -> list[ColumnCollection]:
             alike.setdefault((id(column.counts), prefix), []).append(column)
     alone: dict[int, list[Column]] = {}
     found: list[ColumnCollection] = []
+    taken: set[str] = set()
     for (number, prefix), listed in alike.items():
         if prefix and len(listed) > 1:
-            found.append(ColumnCollection(prefix, tuple(listed)))
+            name = prefix
+            if name in taken:
+                name = _common_name(listed)
+            name = _not_taken(name, taken)
+            taken.add(name)
+            found.append(ColumnCollection(name, tuple(listed)))
         else:
             alone.setdefault(number, []).extend(listed)
     for number, listed in enumerate(alone.values()):
         name = listed[0].name if len(listed) == 1 else f"{ALONE}{number or ''}"
         found.append(ColumnCollection(name, tuple(listed)))
     return found
+
+
+def _common_name(columns: Sequence[Column]) -> str:
+    """The words, with ``_`` between them, that all names of ``columns`` begin with."""
+    common = []
+    for words in zip(*(column.name.split("_") for column in columns), strict=False):
+        if len(set(words)) > 1:
+            break
+        common.append(words[0])
+    return "_".join(common)
+
+
+def _not_taken(name: str, taken: Container[str]) -> str:
+    """``name``, with the first number behind it that makes it another than those ``taken``."""
+    chosen = name
+    number = 2
+    while chosen in taken:
+        chosen = f"{name}_{number}"
+        number += 1
+    return chosen
 
 
 def choose_objects(collections: Sequence[ColumnCollection]) -> ColumnCollection | None:

@@ -23,6 +23,7 @@ from weaver_tt.run.init.roles import (
     GuessedLabels,
     find_labels,
     find_weight,
+    generated_collections,
     is_count,
     reason_to_leave_out,
 )
@@ -124,11 +125,12 @@ def _share_out(found: Guess) -> None:
     columns = list(found.sample.columns.values())
     found.weight, weights = find_weight(columns)
     labels = () if found.labels is None else found.labels.columns
+    generated = generated_collections(found.sample.columns.keys())
     inputs = []
     for column in columns:
         if column.name in PLACE_COLUMNS:
             continue
-        reason = reason_to_leave_out(column, found.sample.counts)
+        reason = reason_to_leave_out(column, found.sample.counts, generated)
         if column.name in labels:
             found.observers.append(column.name)
         elif column.name in weights:

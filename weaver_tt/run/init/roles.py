@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,15 +11,22 @@ import numpy as np
 from weaver_tt.run.init.columns import Column, Integers
 
 IDENTIFIERS = re.compile(
-    r"(?i)(run|lumi|luminosityBlock|event|run_?num(ber)?|lumi_?block_?num(ber)?|evt_?num(ber)?"
+    # alone, or of the header of an event (EDM4hep, PHYSLITE)
+    r"(?i)(event(header|info)\w*_)?"
+    r"(run|lumi|luminosityBlock|event|run_?num(ber)?|lumi_?block_?num(ber)?|evt_?num(ber)?"
     r"|event_?num(ber)?|entry|event_entry|object_place|mc_?channel_?number)"
 )
 WEIGHT = re.compile(r"(?i).*(weight|wgt)(?!s?_?(up|down))")
-PLACE = re.compile(r"\w*?(Idx|Index|_idx|_index|Link|persIndex|persKey)[A-Z0-9]?\w*")
+PLACE = re.compile(
+    r"\w*?(Idx|Index|_idx|_index|Link|persIndex|persKey)[A-Z0-9]?\w*"
+    # ranges of EDM4hep
+    r"|\w+_(begin|end)"
+)
 MASK = re.compile(r"\w*(_mask|Mask)")
 # numbers that are names: of particles and crystals, and of the working points of an identification
 CODE = re.compile(
-    r"\w*([a-z0-9](Id|ID)(Loose|Medium|Tight)?|_(id|pid|pdgid)|cutBased\w*|_WP\w*|seedi(Eta|Phi)\w*)"
+    r"\w*([a-z0-9](Id|ID)(Loose|Medium|Tight)?|_(id|pid|PID|pdgid|PDG|type)|cutBased\w*|_WP\w*"
+    r"|seedi(Eta|Phi)\w*)"
 )
 MASS = re.compile(r"(?i)\w*_(mass|m)")
 LEAST_MASS = 1e-3  # GeV: below that, what a file has for a mass is rounding
@@ -32,8 +39,10 @@ BITS = re.compile(r"(?i).*(bit_?(map|mask)|_bits|statusflags).*")
 TRUTH = re.compile(
     r"(aux_|Sub)?([Gg]en|GEN)(_|[A-Z]|part|jet|met|lep|erator)\w*"
     r"|(truth|Truth|true_|mc_|MC|LHE|HTXS|Pileup_|PSWeight)\w*"
-    r"|\w*(_gen|_truth|_mc|[Ff]lavou?r|TruthLabel|MCP|nBHadrons|nCHadrons|PartonId)\w*"
+    r"|\w*(_gen|_truth|_mc|[Ff]lavou?r|TruthLabel|MCP|MCTruth|nBHadrons|nCHadrons|PartonId)\w*"
 )
+# columns that generated particles alone have, of EDM4hep and of Delphes
+GENERATED = (("_generatorStatus",), ("_M1", "_D1"))
 TRIGGER = re.compile(r"(HLT|L1|Flag|DST|trig|TrigMatch)_?\w*|\w*Filter\w*")
 LABEL = re.compile(
     r"(?P<family>(?:\w+?_)?(?:label|is|target|class|truth)_?|)(?P<class>[A-Za-z]\w*|)"
@@ -158,8 +167,29 @@ def find_weight(columns: Iterable[Column]) -> tuple[Column | None, list[str]]:
     return (chosen[0] if chosen else None), [column.name for column in found]
 
 
-def reason_to_leave_out(column: Column, all_counts: Iterable[Integers]) -> str | None:
-    """Why a column is no input; None where it may be one."""
+def generated_collections(names: Collection[str]) -> set[str]:
+    """Collections of generated particles among columns, whatever the collections are called.
+
+    ``Particle`` of Delphes and of FCC's EDM4hep: the status or the mothers and daughters say it.
+    """
+    found: set[str] = set()
+    for endings in GENERATED:
+        having = []
+        for ending in endings:
+            having.append({name.removesuffix(ending) for name in names if name.endswith(ending)})
+        found |= set.intersection(*having)
+    return found
+
+
+def reason_to_leave_out(
+    column: Column, all_counts: Iterable[Integers], generated: Collection[str] = ()
+) -> str | None:
+    """Why a column is no input; None where it may be one.
+
+    ``generated`` are collections of generated particles (:func:`generated_collections`).
+    """
+    if any(column.name.startswith(f"{collection}_") for collection in generated):
+        return "truth, which data do not have"
     if IDENTIFIERS.fullmatch(column.name):
         return "names of the event"
     if TRUTH.fullmatch(column.name):
