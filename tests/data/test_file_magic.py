@@ -1,10 +1,13 @@
 """Patterns that tell the files of a training apart, and those that do not."""
 
+from dataclasses import replace
+
 import pytest
 
 from weaver_tt.config.load import from_mapping
 from weaver_tt.data.file_magic import check_file_magic
 from weaver_tt.errors import DataError
+from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.formats.file_groups import FileGroup
 
 
@@ -47,6 +50,23 @@ def test_validation_files_without_names_are_of_no_group_and_refused():
 def test_one_group_of_several_or_a_path_is_enough():
     several = config(data={"run1:": 1, "run2:": 1}, mc={"mc:": 1, "simulated": 1})
     check_file_magic(several, [FileGroup("run2", ("a",))])
+
+
+def test_a_group_that_is_no_class_is_refused_where_groups_are_the_classes():
+    groups = [FileGroup("data", ("a",)), FileGroup("mc", ("b",))]
+    with pytest.raises(DataError) as one:
+        check_file_magic(BY_GROUP, [*groups, FileGroup("dataa", ("c",))])
+    assert str(one.value) == (
+        "r.yaml: -i has the group 'dataa', whose rows are of no class: the classes are the groups "
+        "of files 'data' and 'mc' (file_magic); did you mean 'data'?"
+    )
+    with pytest.raises(DataError, match="-l has files without a name, whose rows are of no class"):
+        check_file_magic(BY_GROUP, groups, [*groups, FileGroup("_", ("c",))])
+    # where paths have a say, or a selection may drop such rows, the rows themselves are looked at
+    by_path = config(data={"data:": 1, "c": 1}, mc={"mc:": 1})
+    check_file_magic(by_path, [*groups, FileGroup("other", ("c",))])
+    selected = replace(BY_GROUP, selection=parse_expression("data + mc == 1", "r.yaml"))
+    check_file_magic(selected, [*groups, FileGroup("other", ("c",))])
 
 
 def test_a_pattern_that_is_found_in_the_folder_of_all_files_is_warned_of(caplog):

@@ -412,6 +412,16 @@ def test_test_files_are_divided_and_have_their_own_batch_size_and_selection(file
     }
 
 
+def test_parts_of_a_group_are_that_group_to_file_magic(files):
+    named = config(file_magic={"from_a": {"a:": 1, "a_1:": 7}}, observers=["from_a"])
+    patterns = [f"a%1:{path}" for path in files] + [f"b:{files[0]}"]
+    found = loaders.test_loaders(named, DataOptions(data_test=patterns))
+    values = {}
+    for name, loader in found.items():
+        values[name] = {value for batch in loader.epoch(0) for value in batch.observers["from_a"]}
+    assert values == {"a_0": {1}, "a_1": {1}, "b": {0}}
+
+
 def test_prediction_keeps_every_selected_row_in_order_with_its_observers(files, tmp_path):
     data = write(tmp_path / "data.parquet", np.arange(7), True, truth=np.arange(7) * 2)
     conf = config(selection="number > 9", test_time_selection="number != 3")

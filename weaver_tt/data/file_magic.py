@@ -21,11 +21,13 @@ def check_file_magic(
 
     Raises:
         DataError: a column of groups is 0 for all files, as ``-i`` names none of them, or ``-l``
-            has no names at all.
+            has no names at all; or groups of files are the classes, and one of them is none.
     """
     _check_is_given(config, _names(groups), "-i")
     if validation and not _names(validation):
         _check_is_given(config, [], "-l")
+    _check_has_class(config, groups, "-i")
+    _check_has_class(config, validation, "-l")
     _warn_of_common_folder(config, groups)
 
 
@@ -50,6 +52,41 @@ def _check_is_given(config: DataConfig, given: Sequence[str], flag: str) -> None
             f"{' or '.join(map(repr, names))}, but {found}{close}; "
             f"write {flag} {' '.join(f'{name}:FILES' for name in names)}"
         )
+
+
+def _check_has_class(config: DataConfig, groups: Sequence[FileGroup], flag: str) -> None:
+    """Raise where the classes are groups of files, and one of ``groups`` is none of them."""
+    classes = _groups_that_are_classes(config)
+    if not classes:
+        return
+    for group in groups:
+        if group.written_name in classes:
+            continue
+        is_named = group.name != UNNAMED_GROUP
+        found = f"the group {group.name!r}" if is_named else "files without a name"
+        close = f"; {nearest(group.name, classes)}" if is_named else ""
+        raise DataError(
+            f"{config.source}: {flag} has {found}, whose rows are of no class: the classes are the "
+            f"groups of files {' and '.join(map(repr, classes))} (file_magic){close}"
+        )
+
+
+def _groups_that_are_classes(config: DataConfig) -> list[str]:
+    """The groups of files that the classes are; none where anything else says what a row is of."""
+    if config.labels is None or config.labels.class_number:
+        return []
+    columns = [expression.source for expression in config.labels.classes.values()]
+    if config.selection is not None and config.selection.names & set(columns):
+        # rows of no class may be what it is there for
+        return []
+    found: list[str] = []
+    for column in columns:
+        patterns = [group_of(pattern) for pattern in config.file_magic.get(column, ())]
+        named = [pattern for pattern in patterns if pattern is not None]
+        if not named or len(named) < len(patterns):
+            return []
+        found += named
+    return list(dict.fromkeys(found))
 
 
 def _warn_of_common_folder(config: DataConfig, groups: Sequence[FileGroup]) -> None:

@@ -217,14 +217,14 @@ def combine_scans(
         missing = _common_missing_columns(group.name, files, plan)
         columns.append(tuple(name for name in plan.columns if name not in missing))
         for file in files:
-            sources.append(Source(number, file.path, file.borders, group.name))
+            sources.append(Source(number, file.path, file.borders, group.written_name))
             types.add(file)
     sources = [source for source in sources if source.rows]
     if not sources and not may_be_empty:
         raise _no_rows_error(groups, accounting)
     required = [name for name in plan.columns if not plan.is_optional(name)]
     return Scan(
-        groups=tuple(group.name for group in groups),
+        groups=tuple(group.written_name for group in groups),
         sources=tuple(sources),
         columns=tuple(columns),
         accounting=accounting,

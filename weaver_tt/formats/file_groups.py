@@ -42,10 +42,19 @@ _WILDCARD = re.compile(r"[*\[]")
 
 @dataclass(frozen=True, slots=True)
 class FileGroup:
-    """Files that belong together: one class, one sample, one output file of a prediction."""
+    """Files that belong together: one class, one sample, one output file of a prediction.
+
+    ``part_of``: the group that ``name%10:pattern`` has divided, of which these are some files.
+    """
 
     name: str
     paths: tuple[str, ...]
+    part_of: str | None = None
+
+    @property
+    def written_name(self) -> str:
+        """The name as it stands in the arguments, and in patterns of ``file_magic``."""
+        return self.name if self.part_of is None else self.part_of
 
 
 def is_remote(path: str) -> bool:
@@ -152,7 +161,7 @@ def _split_group(name: str, paths: list[str], size: int) -> list[FileGroup]:
     groups = []
     for number, first in enumerate(range(0, len(paths), size)):
         part = paths[first : first + size]
-        groups.append(FileGroup(f"{name}_{number}", tuple(part)))
+        groups.append(FileGroup(f"{name}_{number}", tuple(part), part_of=name))
     return groups
 
 

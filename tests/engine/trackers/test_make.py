@@ -41,7 +41,7 @@ def test_tensorboard_that_fails_later_ends_no_training(tmp_path, monkeypatch, ca
     folder = f"{tmp_path}/board"
     options = TrainOptions(tensorboard=folder, progress="off")
     with make_tracker(options, str(tmp_path / "net"), ABOUT) as tracker:
-        monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter.add_scalar", fail)
+        monkeypatch.setattr("torch.utils.tensorboard.writer.FileWriter.add_summary", fail)
         tracker.epoch({"loss": 1.0}, 0)
         tracker.epoch({"loss": 1.0}, 1)
     assert caplog.text.count(f"TensorBoard in {folder} has failed") == 1

@@ -1,5 +1,6 @@
 """What MLflow keeps of a training, in a store of files."""
 
+import logging
 import warnings
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from matplotlib.figure import Figure
 
 from weaver_tt.engine.trackers.base import RunDescription
 from weaver_tt.engine.trackers.make import make_tracker
-from weaver_tt.engine.trackers.mlflow import allowed_name
+from weaver_tt.engine.trackers.mlflow import allowed_name, without_password
 from weaver_tt.errors import OutputError
 from weaver_tt.options.train import TrainOptions
 
@@ -96,3 +97,12 @@ def test_a_run_that_is_gone_is_an_error_that_names_it(store, tmp_path):
 
 def test_names_have_the_characters_that_mlflow_takes():
     assert allowed_name("val/rejection@0.5_top") == "val/rejection_0.5_top"
+
+
+def test_the_log_says_where_the_run_is_without_the_password_of_the_store(store, tmp_path, caplog):
+    with caplog.at_level(logging.INFO, "weaver_tt"):
+        train(tmp_path / "net", [0])
+    said = [message for message in caplog.messages if message.startswith("mlflow: ")]
+    assert said == [f"mlflow: run {ABOUT.name} in {(tmp_path / 'mlruns').as_uri()}"]
+    assert without_password("postgresql://me:a@b@host/db") == "postgresql://host/db"
+    assert without_password("sqlite:///mlflow.db") == "sqlite:///mlflow.db"

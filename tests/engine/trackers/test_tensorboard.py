@@ -75,6 +75,17 @@ def test_training_and_validation_are_on_one_card_under_the_same_names(tmp_path):
     assert (train["images"], val["images"]) == ([], ["plots/confusion"])
 
 
+def test_cards_say_what_a_metric_is_with_its_unit_and_range(tmp_path):
+    tell_all(tmp_path)
+    said = {}
+    for folder in (tmp_path, tmp_path / "val"):
+        for tag, metadata in read(folder).summary_metadata.items():
+            said[tag] = metadata.summary_description
+    area = "area under the ROC curve; 0.5 (no separation) to 1; larger is better"
+    assert said["headline/auc"] == area
+    assert said["step/loss"] == "mean of the loss, by weight; no unit; smaller is better"
+
+
 def test_what_to_look_at_first_comes_first(tmp_path):
     tell_all(tmp_path)
     tags = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
@@ -9,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from weaver_tt.engine.trackers.experiment import PROJECT, ExperimentTracker
+from weaver_tt.log import log
 from weaver_tt.system.optional_imports import require_module
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ class MLflow(ExperimentTracker):
     def _open(self, run: str | None) -> str:
         """Begin a run, or go on with ``run``."""
         mlflow = require_module("mlflow", "mlflow", "train --tracker mlflow")
+        # how it makes the tables of its store is of no interest here
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
         # not the functions of mlflow itself, which know one run at a time
         self._client = mlflow.MlflowClient()
         if run is None:
@@ -44,6 +48,8 @@ class MLflow(ExperimentTracker):
                 self._client.log_param(run, name, value)
         for name, text in self.about.texts.items():
             self._client.log_text(run, text, name)
+        store = without_password(mlflow.get_tracking_uri())
+        log.info("mlflow: run %s in %s", self.about.name, store)
         return run
 
     def _log(self, values: Mapping[str, float], axis: str, number: int) -> None:
@@ -68,6 +74,11 @@ class MLflow(ExperimentTracker):
     def _close(self, is_finished: bool) -> None:
         """End the run."""
         self._client.set_terminated(self._tracked.run, "FINISHED" if is_finished else "KILLED")
+
+
+def without_password(store: str) -> str:
+    """The address of a store, without the user and the password that may stand in it."""
+    return re.sub(r"//[^/]*@", "//", store)
 
 
 def allowed_name(name: str) -> str:

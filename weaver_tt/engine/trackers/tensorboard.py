@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from weaver_tt.engine.trackers.base import Figures, RunDescription, Tensors, Tracker, is_curve
 from weaver_tt.engine.trackers.epoch_figures import EpochFigures
+from weaver_tt.metrics.descriptions import describe_metric
 from weaver_tt.run_files import EVENT_FILE, RunFiles
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class TensorBoard(Tracker):
     def interval(self, values: Mapping[str, float], step: int) -> None:
         """Write ``step/NAME`` over steps."""
         for name, value in values.items():
-            self.writer.add_scalar(f"step/{name}", value, step)
+            _add_scalar(self.writer, f"step/{name}", value, step)
 
     def epoch(
         self, values: Mapping[str, float], number: int, figures: Figures | None = None
@@ -76,7 +77,7 @@ class TensorBoard(Tracker):
         for name, value in values.items():
             if is_curve(name):
                 of_pass, tag = self._place(name)
-                self._writer_of(of_pass).add_scalar(tag, value, number)
+                _add_scalar(self._writer_of(of_pass), tag, value, number)
         writer = self._writer_of(_last_pass(values))
 
         def write(name: str, figure: Figure) -> None:
@@ -139,7 +140,7 @@ class TensorBoard(Tracker):
             for summary in hparams(dict(self._about.settings), metrics):
                 writer.file_writer.add_summary(summary)
             for tag, value in metrics.items():
-                writer.add_scalar(tag, value, epoch)
+                _add_scalar(writer, tag, value, epoch)
 
     def close(self) -> None:
         """Write what is left."""
@@ -156,6 +157,16 @@ class TensorBoard(Tracker):
         for folder in (self._folder, *(self._folder / part for part in (*PASSES, BEST))):
             found += sorted(folder.glob(f"{EVENT_FILE}*.{os.getpid()}.*"))
         return found
+
+
+def _add_scalar(writer: Any, tag: str, value: float, place: int) -> None:
+    """Write a number with a line about its metric, which its card shows behind an ``i``."""
+    from torch.utils.tensorboard.summary import scalar
+
+    summary = scalar(tag, value)
+    [entry] = summary.value
+    entry.metadata.summary_description = describe_metric(tag.rpartition("/")[2])
+    writer.file_writer.add_summary(summary, place)
 
 
 def _last_pass(values: Mapping[str, float]) -> str | None:
