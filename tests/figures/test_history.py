@@ -32,3 +32,11 @@ def test_of_very_many_metrics_the_first_are_shown():
     panels = [axes for axes in draw_history(epochs, 0).axes if axes.get_visible()]
     assert len(panels) == 12
     assert panels[-1].get_ylabel() == "learning rate"
+
+
+def test_a_single_epoch_has_one_tick():
+    figure = draw_history({3: EPOCHS[3]}, best_epoch=3)
+    ticks = figure.axes[0].get_xticks()
+    assert set(ticks) <= {2, 3, 4}
+    assert 3 in ticks
+    assert len(figure.axes[0].get_xticks(minor=True)) == 0

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from weaver_tt.figures.base import line_color, style
 
@@ -65,6 +65,8 @@ def _draw_metric(
     axes.axvline(best_epoch, color="0.6", linestyle=":", zorder=0, label="best epoch")
     # the first and the last point stand clear of the frame
     axes.set_xlim(min(epochs) - 0.5, max(epochs) + 0.5)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    # of a single epoch, too
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("epoch")
     axes.set_ylabel(name.replace("_", " "))

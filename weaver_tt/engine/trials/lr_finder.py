@@ -25,7 +25,6 @@ from weaver_tt.engine.trackers.base import Tracker
 from weaver_tt.engine.training_parts import Trainable
 from weaver_tt.engine.update import make_update
 from weaver_tt.errors import ConfigError, TrainingError
-from weaver_tt.figures.label import add_label
 from weaver_tt.log import log
 from weaver_tt.metrics.base import Meter, Scored, ratio
 from weaver_tt.options.train import TrainOptions
@@ -241,12 +240,21 @@ def write_sweep(
     tracker: Tracker,
 ) -> None:
     """Write the figure and the numbers, log the result and report it to ``tracker``."""
+    # takes a second to import: only where something is drawn
+    from weaver_tt.figures.base import DOTS_PER_INCH, style
+    from weaver_tt.figures.label import add_label
+    from weaver_tt.figures.learning_rates import sweep_figure
+
     files = RunFiles(prefix)
     numbers = {"suggested": suggested, "rate": rates, "loss": losses}
     write_json(files.lr_finder_numbers, numbers)
-    with writing(files.lr_finder_figure) as file:
-        figure = draw_sweep(rates, losses, smooth, suggested)
-        figure.savefig(file, format="png", dpi=150, bbox_inches=add_label(figure))
+
+    def draw() -> Figure:
+        return sweep_figure(rates, losses, smooth[SETTLING_STEPS:], suggested)
+
+    with writing(files.lr_finder_figure) as file, style():
+        figure = draw()
+        figure.savefig(file, format="png", dpi=DOTS_PER_INCH, bbox_inches=add_label(figure))
     if suggested is None:
         result = "the loss never falls: try other rates"
         metrics = {}
@@ -256,27 +264,4 @@ def write_sweep(
     log.info("learning-rate test: %s; %s and .json", result, files.lr_finder_figure)
     for step, (rate, loss) in enumerate(zip(rates.tolist(), losses.tolist(), strict=True)):
         tracker.interval({"lr_finder/loss": loss, "lr_finder/learning_rate": rate}, step)
-    tracker.epoch(metrics, 0, lambda: {"lr_finder": draw_sweep(rates, losses, smooth, suggested)})
-
-
-def draw_sweep(rates: Array, losses: Array, smooth: Array, suggested: float | None) -> Figure:
-    """Loss against rate, its average, and the suggestion."""
-    # takes a second to import: only where something is drawn
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    axes = figure.add_subplot(xlabel="learning rate", ylabel="loss", xscale="log")
-    axes.plot(rates, losses, color="lightgrey", label="each step")
-    axes.plot(rates, smooth, color="C0", label="average")
-    if suggested is not None:
-        label = f"steepest descent: {suggested:.2g}"
-        axes.axvline(suggested, color="C3", linestyle="--", label=label)
-    shown = smooth[SETTLING_STEPS:]
-    shown = shown[np.isfinite(shown)]
-    if len(shown):
-        # without the divergence at the end, beside which all else would be flat
-        highest = min(shown.max(), shown[0] + 0.2 * abs(shown[0]))
-        margin = 0.1 * (highest - shown.min()) + 1e-12
-        axes.set_ylim(shown.min() - margin, highest + margin)
-    axes.legend(frameon=False)
-    return figure
+    tracker.epoch(metrics, 0, lambda: {"lr_finder": draw()})
