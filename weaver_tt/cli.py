@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from weaver_tt import __version__
 from weaver_tt.errors import WeaverError, nearest
 from weaver_tt.figures.label import labelled
-from weaver_tt.log import configure_log, log
+from weaver_tt.log import configure_log, is_terminal, log
 from weaver_tt.options.check import CheckRun
 from weaver_tt.options.durations import seconds_of
 from weaver_tt.options.examples import examples_of
@@ -26,6 +26,7 @@ from weaver_tt.options.tune import TuneRun
 from weaver_tt.system.allocator import keep_freed_memory
 from weaver_tt.system.lack_of_memory import HINT, is_lack_of_memory
 from weaver_tt.system.signals import RESUME_ME, Interrupted, end_after, handling_signals
+from weaver_tt.system.terminal import console, show_commands
 from weaver_tt.system.user_code import user_errors
 from weaver_tt.system.wording import counted
 
@@ -272,9 +273,28 @@ def overview() -> str:
 def train(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
     """``train.py``: train, predict, export or print; returns the exit code."""
     configure_log()
-    options: RunOptions = parse_options(arguments, prog)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    options: RunOptions = parse_options(words, prog)
     prepare_threads()
-    return train_guarded("weaver_tt.run.run:run", options)
+    code = train_guarded("weaver_tt.run.run:run", options)
+    # of several ranks, their launcher has the command
+    if code == RESUME_ME and "LOCAL_RANK" not in os.environ:
+        show_continuation(prog, words)
+    return code
+
+
+def show_continuation(prog: str, words: Sequence[str]) -> None:
+    """Show on a terminal the command that continues a run of these ``words``.
+
+    Not where that needs other words: a prefix with the time in it is another one the next time, and
+    ``--load-epoch`` would go back once more.
+    """
+    is_named = any(word in words for word in ("-m", "--model-prefix"))
+    if not is_terminal() or not is_named or "--load-epoch" in words:
+        return
+    again = [word for word in words if word not in ("--overwrite", "--resume")]
+    program = ["python", prog] if prog.endswith(".py") else prog.split()
+    show_commands(console(), [[*program, *again, "--resume"]])
 
 
 def train_guarded(place: str, options: RunOptions) -> int:

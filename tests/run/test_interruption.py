@@ -1,7 +1,9 @@
 """A run that is interrupted, however and whenever that comes, ends as if it had never stopped."""
 
+import io
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 
 from weaver_tt import cli
 from weaver_tt.data.statistics import training_pass
@@ -210,6 +213,24 @@ def test_an_interruption_before_the_first_step_asks_to_be_continued_too(run, tra
     os.environ["SIGNAL"] = "0,0"
     assert cli.train([*flags, "--resume"]) == 0
     assert not RunFiles("b/net").requeue.exists()
+
+
+def test_a_terminal_shows_the_command_that_continues(run, training, monkeypatch):
+    drawn = Console(file=io.StringIO(), width=500, force_terminal=True, color_system=None)
+    monkeypatch.setattr(cli, "is_terminal", lambda: True)
+    monkeypatch.setattr(cli, "console", lambda: drawn)
+    assert run("a/net") == 0
+    assert run("b/net", "--overwrite", number=signal.SIGTERM, at=3) == RESUME_ME
+    title, line = drawn.file.getvalue().splitlines()
+    assert title == "next"
+    python, script, *words = shlex.split(line)
+    assert (python, script) == ("python", "train.py")
+    monkeypatch.setenv("SIGNAL", "0,0")
+    assert cli.train(words) == 0
+    assert same(weights("a/net"), weights("b/net"))
+    # a prefix that is made of the time is another one the next time
+    cli.show_continuation("train.py", ["-i", "a.root"])
+    assert len(drawn.file.getvalue().splitlines()) == 2
 
 
 def test_a_command_that_fails_at_once_does_not_ask_to_be_given_again(run):

@@ -74,6 +74,16 @@ def test_each_epoch_is_a_row_with_a_star_at_those_that_are_best_so_far(clock):
     assert " ".join(second) == "1 0.6350 0.6250 0.6250 0.9000 1.0e-03 200 1.5 s"
 
 
+def test_an_epoch_that_goes_on_in_its_validation_has_no_speed_of_training(clock):
+    console = screen()
+    with Terminal(console, [], clock=clock) as terminal:
+        terminal.member("net").epoch(values(0.5), 2)
+        terminal.epoch(values(0.5), 2)
+        terminal.kept(2, False)
+    titles, row = console.file.getvalue().splitlines()
+    assert row[: titles.index("rows/s") + 6].endswith("       ")
+
+
 def test_members_have_rows_of_their_own_below_their_mean(clock):
     console = screen()
     with Terminal(console, ["auc"], clock=clock) as terminal:

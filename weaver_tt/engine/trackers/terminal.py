@@ -116,7 +116,8 @@ class Terminal(Log):
             self._has_titles = True
             self._console.print(self._titles(), soft_wrap=True)
         seconds = self._clock() - self._began
-        speed = [f"{self._rate:,.0f}", short_time(seconds)]
+        # an epoch that is continued in its validation has trained on no rows here
+        speed = [f"{self._rate:,.0f}" if self._rate else "", short_time(seconds)]
         if len(self._members) > 1:
             self._print_row([str(self._number), MEAN], self._values, speed)
             for name, member in self._members.items():
