@@ -13,6 +13,7 @@ from weaver_tt.figures.base import (
     line_color,
     make_axes,
     make_folder,
+    mark_beyond,
     mean_deviation,
     per_bin,
     save_figure,
@@ -84,3 +85,16 @@ def test_what_is_drawn_ends_below_a_legend_above_it(scale, lines):
     # and no more room than needed
     assert legend.y0 - highest < 0.15 * axes.get_window_extent().height
     assert axes.get_ylim()[0] == 0.5
+
+
+def test_points_beyond_the_axis_are_arrows_at_its_ends():
+    _, axes = make_axes("x", "y", (4, 3))
+    axes.set_ylim(0.5, 1.5)
+    x = np.array([1.0, 2.0, 3.0, 4.0])
+    mark_beyond(axes, x, np.array([1.0, 7.0, 0.2, np.nan]), "black")
+    above, below = axes.lines
+    assert (above.get_marker(), above.get_xdata().tolist()) == ("^", [2.0])
+    assert (below.get_marker(), below.get_xdata().tolist()) == ("v", [3.0])
+    # inside of the panel, whose height is 1
+    assert below.get_ydata()[0] < 0.1
+    assert axes.get_ylim() == (0.5, 1.5)

@@ -105,6 +105,22 @@ def legend_above(axes: Any, **keywords: Any) -> None:
     axes.set_ylim(top=float(scale.inverted().transform(low + (high - low) / (1 - share))))
 
 
+def mark_beyond(axes: Any, x: Array, y: Array, color: str) -> None:
+    """Arrows at the ends of the y axis for points that lie beyond them; NaN is no point."""
+    low, high = axes.get_ylim()
+    for is_beyond, marker, place in ((y > high, "^", 0.95), (y < low, "v", 0.05)):
+        # the height is a share of the panel
+        axes.plot(
+            x[is_beyond],
+            np.full(np.count_nonzero(is_beyond), place),
+            marker,
+            color=color,
+            markersize=5,
+            transform=axes.get_xaxis_transform(),
+            zorder=6,
+        )
+
+
 def say_empty(axes: Any, why: str) -> None:
     """Say in a panel why it has no points."""
     axes.text(0.5, 0.5, why, ha="center", va="center", color="0.5", transform=axes.transAxes)

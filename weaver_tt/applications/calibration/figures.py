@@ -16,7 +16,14 @@ from weaver_tt.applications.calibration.scale_factors import ScaleFactor
 from weaver_tt.applications.calibration.spectra import REGIONS
 from weaver_tt.applications.calibration.toys import Toys, summarise_pulls
 from weaver_tt.expressions.row_values import Floats
-from weaver_tt.figures.base import legend_above, line_color, make_axes, per_bin, style
+from weaver_tt.figures.base import (
+    legend_above,
+    line_color,
+    make_axes,
+    mark_beyond,
+    per_bin,
+    style,
+)
 from weaver_tt.pages.pictures import Picture, write_picture, write_pictures
 
 MARKERS = "osD^v<>"
@@ -121,6 +128,7 @@ def postfit_figure(measurement: Measurement, place: int, edges: Floats, variable
     if well_known.any():
         reach = max(reach, 1.1 * float((abs(points - 1) + errors)[well_known].max()))
     ratio.set_ylim(1 - min(reach, 1.0), 1 + min(reach, 1.0))
+    mark_beyond(ratio, middle, points, "black")
     ratio.set_ylabel("data / fit")
     ratio.set_xlabel(variable)
     ratio.set_xlim(edges[0], edges[-1])

@@ -28,6 +28,7 @@ from weaver_tt.figures.base import (
     density_label,
     legend_above,
     make_folder,
+    mark_beyond,
     per_bin,
     save_figure,
     style,
@@ -254,6 +255,10 @@ def _draw_ratios(axes: Axes, distribution: Distribution, pair: str, reference: s
     axes.axhline(1, color=COLORS[reference], linewidth=1.2)
     deviation = min(deviation, 1.0)
     axes.set(ylim=(1 - deviation, 1 + deviation), xlim=(edges[0], edges[-1]))
+    direct = distribution.sums["direct"].of(pair)
+    # without tags there is no point
+    has_tags = direct.square > 0
+    mark_beyond(axes, _centers(edges)[has_tags], (direct.total / below)[has_tags], COLORS["direct"])
     axes.yaxis.set_major_locator(MaxNLocator(4, prune="both"))
 
 

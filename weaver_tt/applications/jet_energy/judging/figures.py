@@ -36,7 +36,14 @@ from weaver_tt.applications.jet_energy.judging.responses import (
     RECO_PT_EDGES,
     RHO_EDGES,
 )
-from weaver_tt.figures.base import legend_above, line_color, per_bin, say_empty, style
+from weaver_tt.figures.base import (
+    legend_above,
+    line_color,
+    mark_beyond,
+    per_bin,
+    say_empty,
+    style,
+)
 from weaver_tt.figures.names import in_words
 from weaver_tt.metrics.bootstrap_quantiles import Floats, SampledDistribution, bootstrap_error
 from weaver_tt.pages.pictures import CaptionedFigure, Picture, write_pictures
@@ -239,7 +246,11 @@ def _draw(axes: Any, places: Floats, points: Points, look: Look, label: str, lin
 
 def _draw_in_pt(axes: Any, points: Points, look: Look, label: str) -> None:
     """Points in the bins of pT, on a logarithmic axis."""
-    _draw(axes, _centers(PT_EDGES) * np.exp(APART * look.shift), points, look, label, line=True)
+    _draw(axes, _places_in_pt(look), points, look, label, line=True)
+
+
+def _places_in_pt(look: Look) -> Floats:
+    return np.asarray(_centers(PT_EDGES) * np.exp(APART * look.shift))
 
 
 def _medians_figure(judgement: Judgement) -> Figure:
@@ -311,6 +322,8 @@ def _pt_figure(judgement: Judgement, region: str, quantity: Quantity) -> Figure:
             top.set_ylim(bottom=max(0.0, top.get_ylim()[0]))
             bottom.axhline(1, color="0.7", linewidth=1, zorder=0)
             bottom.set_ylim(_ratio_limits(quantity.ratios, ratios))
+            for ratio, (_, look) in zip(ratios, _looks(judgement)[1:], strict=True):
+                mark_beyond(bottom, _places_in_pt(look), ratio.shown[0], look.color)
             top.tick_params(labelbottom=False)
             top.set(xscale="log", title=_group_title(group))
             _log_ticks(bottom)
