@@ -24,7 +24,8 @@ def test_columns_are_listed_with_the_types_of_a_row(tmp_path: Path) -> None:
     with uproot.recreate(path) as file:
         write_tree(file, "Events", 3)
     head, *lines = describe_data(str(path))
-    assert head == f"{path}, tree 'Events': 0.0 MB, 3 rows, 4 columns"
+    size = f"{path.stat().st_size / 1000:.3g} kB"
+    assert head == f"{path}, tree 'Events': {size}, 3 rows, 4 columns"
     assert lines == [
         "a value for each row",
         "  met      float64",
@@ -47,8 +48,9 @@ def test_of_several_trees_each_is_named_until_one_is_asked_for(tmp_path: Path) -
     with uproot.recreate(path) as file:
         write_tree(file, "Events", 3)
         write_tree(file, "more/Runs", 1)
+    size = f"{path.stat().st_size / 1000:.3g} kB"
     assert list(describe_data(str(path))) == [
-        f"{path}: 0.0 MB, 2 trees",
+        f"{path}: {size}, 2 trees",
         "  Events: 3 rows, 4 columns",
         "  more/Runs: 1 row, 4 columns",
         "columns of one: --treename NAME",

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from weaver_tt.system.wording import counted, listed, value_with_error
+from weaver_tt.system.wording import counted, listed, size_text, value_with_error
 
 PACKAGE = Path(__file__).parents[2] / "weaver_tt"
 
@@ -19,6 +19,11 @@ def test_a_long_list_is_its_first_names_and_how_many_are_left():
     assert listed(["b", "c", "light"], 2) == "b, c and 1 more"
     assert listed([str(number) for number in range(1500)], 1) == "0 and 1,499 more"
     assert listed([]) == ""
+
+
+def test_a_size_has_three_digits_and_the_unit_that_fits():
+    assert [size_text(size) for size in (500, 19_840, 1e6)] == ["0.5 kB", "19.8 kB", "1 MB"]
+    assert size_text(2_345_678_901) == "2.35 GB"
 
 
 def test_a_number_has_as_many_digits_as_its_error():

@@ -13,7 +13,7 @@ from weaver_tt.formats.file_groups import is_remote
 from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.formats.reader import Reader
 from weaver_tt.formats.root_reader import tree_names
-from weaver_tt.system.wording import counted
+from weaver_tt.system.wording import counted, size_text
 
 
 def describe_data(path: str, treename: str | None = None) -> Iterator[str]:
@@ -25,19 +25,19 @@ def describe_data(path: str, treename: str | None = None) -> Iterator[str]:
     if treename is None and Path(path).suffix == ".root":
         names = tree_names(path)
         if len(names) > 1:
-            yield f"{path}: {_megabytes(path)}{counted(len(names), 'tree')}"
+            yield f"{path}: {_size_of_file(path)}{counted(len(names), 'tree')}"
             for name in names:
                 with open_reader(path, name) as reader:
                     yield f"  {name}: {_sizes(reader)}"
             yield "columns of one: --treename NAME"
             return
     with open_reader(path, treename) as reader:
-        yield f"{reader.place}: {_megabytes(path)}{_sizes(reader)}"
+        yield f"{reader.place}: {_size_of_file(path)}{_sizes(reader)}"
         yield from _describe_columns(reader)
 
 
-def _megabytes(path: str) -> str:
-    return "" if is_remote(path) else f"{os.path.getsize(path) / 1e6:,.1f} MB, "
+def _size_of_file(path: str) -> str:
+    return "" if is_remote(path) else f"{size_text(os.path.getsize(path))}, "
 
 
 def _sizes(reader: Reader) -> str:

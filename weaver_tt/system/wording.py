@@ -32,3 +32,11 @@ def value_with_error(value: float, error: float) -> str:
     decimals = decimals_of(error)
     # z: no -0, which a small number is rounded to
     return f"{value:z,.{decimals}f} ± {error:,.{decimals}f}"
+
+
+def size_text(number: float) -> str:
+    """``307 kB``: a number of bytes, in kB, MB or GB."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6)):
+        if number >= size:
+            return f"{number / size:.3g} {unit}"
+    return f"{number / 1e3:.3g} kB"

@@ -10,7 +10,7 @@ from weaver_tt.formats.file_groups import UNNAMED_GROUP
 from weaver_tt.log import wrap_lines
 from weaver_tt.run.check.findings import EpochFindings, Findings
 from weaver_tt.system.terminal import show_panel, wrap_items
-from weaver_tt.system.wording import counted, listed
+from weaver_tt.system.wording import counted, listed, size_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -168,7 +168,7 @@ def _epoch(epoch: EpochFindings) -> list[str]:
     """Rows, memory and time."""
     lines = [
         f"  rows       {epoch.rows:,} in {counted(epoch.batches, 'batch', 'batches')}",
-        f"  memory     {_bytes(epoch.pool_bytes)} of rows to shuffle",
+        f"  memory     {size_text(epoch.pool_bytes)} of rows to shuffle",
         f"  reading    {_time(epoch.seconds_of_reading)}, {epoch.rows_per_second:,.0f} rows/s",
     ]
     if epoch.seconds_of_steps is not None:
@@ -190,14 +190,6 @@ def _share(share: float) -> str:
     if share == 0:
         return ""
     return "< 0.1%" if share < 0.001 else f"{share:.1%}"
-
-
-def _bytes(number: int) -> str:
-    """kB, MB or GB."""
-    for unit, size in (("GB", 1e9), ("MB", 1e6)):
-        if number >= size:
-            return f"{number / size:.3g} {unit}"
-    return f"{number / 1e3:.3g} kB"
 
 
 def _time(seconds: float) -> str:
