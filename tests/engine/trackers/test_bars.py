@@ -59,6 +59,17 @@ def test_a_resumed_pass_is_timed_from_where_it_goes_on(console, clock):
     bars.close()
 
 
+def test_a_remark_is_of_the_running_pass(clock):
+    wide = Console(file=io.StringIO(), width=100, force_terminal=True, color_system=None)
+    bars = Bars(wide, 2, clock)
+    bars.begin("train", 0)
+    bars.remark = "loss 0.1234"
+    assert "loss 0.1234" in picture(bars)[0]
+    bars.begin("validate", 0)
+    assert "loss" not in picture(bars)[0]
+    bars.close()
+
+
 def test_the_whole_counts_validation_by_the_time_it_takes(console, clock):
     # of each epoch 6 s are training and 2 s validation; of 4 epochs 3 are left: 24 s
     bars = Bars(console, epochs=4, clock=clock)

@@ -58,6 +58,8 @@ class Bars:
         self._stage = stage
         self._epoch = epoch
         self._rows = 0
+        # of the pass before, which may have been long ago where epochs are short
+        self.remark = ""
         self._pass = _Estimate(progress, now)
         if self._live is None:
             self._whole = _Estimate((epoch + progress) / self._epochs, now)
