@@ -18,6 +18,7 @@ from weaver_tt.data.statistics.fit import fit_statistics
 from weaver_tt.data.statistics.standardize import (
     StatisticsAccumulator,
     auto_names,
+    center_and_spread,
     flat_values,
     load_statistics,
     statistics_config_fingerprint,
@@ -445,3 +446,14 @@ def test_prediction_knows_the_own_functions_that_the_training_used(tmp_path):
     own = from_mapping(values, "data.yaml", custom_functions=str(tmp_path / "own.py"))
     trained = fitted(own, str(tmp_path / "net"), options(tmp_path / "a.parquet"))
     assert load_statistics(own, str(tmp_path / "net")).inputs == trained.inputs
+
+
+def test_a_width_of_rounding_alone_is_none():
+    twelve = np.float32(12)
+    above = np.nextafter(twelve, np.float32(13))  # by 9.5e-7
+    radius = np.where(np.arange(100) < 30, above, twelve)
+    assert center_and_spread(radius) == (12, 1)
+    # a hundred times as wide is a width, around 0 any is
+    center, spread = center_and_spread(np.where(np.arange(100) < 30, 12.0001, 12.0))
+    assert (center, spread) == (12, pytest.approx(1e-4))
+    assert center_and_spread(np.array([-1e-9, 0, 1e-9]))[1] == pytest.approx(6.8e-10)

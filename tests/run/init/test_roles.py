@@ -143,3 +143,13 @@ def test_generated_particles_are_known_by_what_they_alone_have():
     for name, reason in (("Particle_mass", "truth, which data do not have"), ("Particles_m", None)):
         found = reason_to_leave_out(column(name, [0.5, 1.5]), [], {"Particle"})
         assert found == reason
+
+
+def test_a_flavour_goes_before_a_single_flag_of_objects():
+    flag = column("Jets_isJvtHS", [1, 0, 1])
+    flavour = column("Jets_PartonTruthLabelID", [5, 21, 1])
+    assert find_labels([flag, flavour]).classes == ("label_b", "label_gluon", "label_light")
+    # but a flag that says that it is the label comes first
+    label = column("is_signal", [1, 0, 1])
+    assert find_labels([flavour, label]).classes == ("is_signal", "no_is_signal")
+    assert find_labels([flag]).classes == ("Jets_isJvtHS", "no_Jets_isJvtHS")

@@ -32,6 +32,8 @@ from weaver_tt.log import SHOWN_OTHERWISE, log
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.wording import counted
 
+# relative to its center: a width of a few roundings of float32
+UNRESOLVED = 4 * float(np.finfo(np.float32).eps)
 # values of a variable that quantiles are exact up to; of more, a random choice (good to 0.05 %)
 SAMPLE_VALUES = 1_000_000
 SEED = 20_200_131  # of that choice: the same data gives the same numbers whatever --seed is
@@ -60,7 +62,7 @@ def auto_part(config: DataConfig) -> DataConfig:
 class StatisticsAccumulator:
     """Finds center = median and scale = 1 / max(p84 - p50, p50 - p16) of every ``auto`` variable.
 
-    The scale is 1 where all values are equal. Values that are not finite do not count. Quantiles
+    The scale is 1 where most values are equal, to single precision. Values that are not finite do not count. Quantiles
     are exact up to ``capacity`` values of a variable, then those of a random choice of as many.
     """
 
@@ -188,12 +190,17 @@ def _fit_variable(name: str, sample: Reservoir, source: str) -> Variable:
 
 
 def center_and_spread(values: npt.NDArray[Any]) -> tuple[float, float]:
-    """Median and half the width of the central 68 % of finite ``values`` (M,), M > 0."""
+    """Median and half the width of the central 68 % of finite ``values`` (M,), M > 0.
+
+    The width counts as 1 where values are equal, or as close as single precision rounds them.
+    """
     low, center, high = np.percentile(values, [16, 50, 84]).tolist()
     # of the wider side, so that the central 68 % of the values lie between -1 and 1
     spread = max(high - center, center - low)
-    # where all values are equal, any will do
-    return center, spread or 1.0
+    # what is scaled is float32: a spread that it does not resolve would scale rounding to order one
+    if spread <= UNRESOLVED * abs(center):
+        return center, 1.0
+    return center, spread
 
 
 def load_statistics(config: DataConfig, model: str) -> DataConfig:

@@ -81,7 +81,10 @@ def find_labels(columns: Sequence[Column]) -> GuessedLabels | None:
         if column.is_flag and is_label and not TRIGGER.fullmatch(column.name):
             assert name is not None
             families.setdefault(name["family"], []).append(column)
-    for family in sorted(families.values(), key=len, reverse=True):
+    # a single flag of objects, Jet_isMatched, is hardly what they are to be told apart by
+    weak = {name for name, family in families.items() if len(family) == 1 and name.endswith("_is")}
+    strong = [family for name, family in families.items() if name not in weak]
+    for family in sorted(strong, key=len, reverse=True):
         found = _of_flags(family)
         if found is not None:
             return found
@@ -94,6 +97,10 @@ def find_labels(columns: Sequence[Column]) -> GuessedLabels | None:
     # of hadrons rather than of partons
     for column in sorted(flavours, key=lambda column: "adron" not in column.name):
         found = _of_flavour(column)
+        if found is not None:
+            return found
+    for name in sorted(weak):
+        found = _of_flags(families[name])
         if found is not None:
             return found
     return None
