@@ -62,8 +62,9 @@ def auto_part(config: DataConfig) -> DataConfig:
 class StatisticsAccumulator:
     """Finds center = median and scale = 1 / max(p84 - p50, p50 - p16) of every ``auto`` variable.
 
-    The scale is 1 where most values are equal, to single precision. Values that are not finite do not count. Quantiles
-    are exact up to ``capacity`` values of a variable, then those of a random choice of as many.
+    The scale is 1 where these quantiles are equal, to single precision. Values that are not finite
+    do not count. Quantiles are exact up to ``capacity`` values of a variable, then those of a
+    random choice of as many.
     """
 
     def __init__(
