@@ -99,8 +99,8 @@ def find_labels(columns: Sequence[Column]) -> GuessedLabels | None:
         found = _of_flavour(column)
         if found is not None:
             return found
-    for name in sorted(weak):
-        found = _of_flags(families[name])
+    for single in sorted(weak):
+        found = _of_flags(families[single])
         if found is not None:
             return found
     return None
