@@ -60,6 +60,21 @@ def test_objects_beyond_the_length_are_a_remark(training):
     assert (found.objects[0].padded, found.epoch.parameters) == (0.0, None)
 
 
+def test_batches_that_are_large_for_so_few_rows_are_a_remark(training):
+    """64 rows to train on."""
+
+    def remarks(*flags):
+        return [remark for remark in find(training, *flags).remarks if "optimizer" in remark]
+
+    assert remarks("--batch-size", "30") == [
+        "an epoch is 2 steps of the optimizer, as a batch has 30 rows; --batch-size 8 makes 8 of "
+        "64 rows"
+    ]
+    assert remarks("--batch-size", "12") == []
+    # as asked for
+    assert remarks("--batch-size", "30", "--steps-per-epoch", "2") == []
+
+
 def test_what_a_selection_leaves_is_expected(training):
     found = find(training, config={"selection": "n >= 10"})
     (group,) = found.groups

@@ -63,6 +63,9 @@ from weaver_tt.system.wording import counted
 # time to spend on how fast rows are read, and on how fast the network takes a step
 SECONDS = 1.5
 
+# fewer steps an epoch than these are remarked on: the batches are too large
+FEW_BATCHES = 5
+
 # shares of entries above which a remark is made
 MANY_NONFINITE = 0.01
 MANY_CLIPPED = 0.05
@@ -333,6 +336,8 @@ def _look_at_training(
             try_network(provisional, options, tried.first)
             step = _measure_steps(provisional, options, reading.batch)
     findings.epoch = _expect_epoch(options, reading, step, findings)
+    if step is not None:
+        _remark_on_steps(options, findings)
 
 
 def _look_at_rows(config: DataConfig, options: CheckRun, findings: Findings) -> None:
@@ -522,6 +527,23 @@ def _expect_epoch(
         seconds_of_steps=None if step is None else batches * step[0],
         pool_bytes=int(min(data.pool_size, selected) * findings.row_bytes),
         parameters=None if step is None else step[1],
+    )
+
+
+def _remark_on_steps(options: RunOptions, findings: Findings) -> None:
+    """Batches so large that a training on few rows would hardly take a step."""
+    data = options.data
+    epoch = findings.epoch
+    is_all_rows = data.steps_per_epoch is None and data.samples_per_epoch is None
+    if epoch is None or not is_all_rows or epoch.batches >= FEW_BATCHES or epoch.rows < FEW_BATCHES:
+        return
+    selected = sum(group.expected for group in findings.groups if group.kind == "training")
+    # a power of two, as sizes of batches are
+    size = 1 << ((selected // FEW_BATCHES).bit_length() - 1)
+    findings.remarks.append(
+        f"an epoch is {counted(epoch.batches, 'step')} of the optimizer, as a batch has "
+        f"{data.batch_size:,} rows; --batch-size {size} makes {selected // size} of {selected:,} "
+        "rows"
     )
 
 
