@@ -19,6 +19,8 @@ from weaver_tt.figures.base import (
     save_figure,
     style,
 )
+from weaver_tt.figures.label import labelled
+from weaver_tt.options.figures import LabelOptions
 
 
 def test_a_figure_is_saved_as_png_and_pdf(tmp_path):
@@ -28,13 +30,15 @@ def test_a_figure_is_saved_as_png_and_pdf(tmp_path):
     assert [Path(path).read_bytes()[:4] for path in paths] == [b"\x89PNG", b"%PDF"]
 
 
-def test_of_few_colors_a_png_is_smaller_and_looks_alike(tmp_path):
+@pytest.mark.parametrize("label", ["", "IDEA"])
+def test_of_few_colors_a_png_is_smaller_and_looks_alike(tmp_path, label):
     figure, axes = make_axes("x", "y", size=(4, 3))
     for number in range(5):
         axes.plot([0, 1, 2], [number, 0, 1], color=line_color(number))
     images = {}
     for few_colors in (False, True):
-        png, _ = save_figure(figure, tmp_path / str(few_colors), few_colors)
+        with labelled(LabelOptions(label=label)):
+            png, _ = save_figure(figure, tmp_path / str(few_colors), few_colors)
         images[few_colors] = Image.open(png)
     sizes = [(tmp_path / f"{few_colors}.png").stat().st_size for few_colors in (False, True)]
     assert sizes[1] < 0.6 * sizes[0]

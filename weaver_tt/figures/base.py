@@ -5,6 +5,7 @@ Matplotlib figures without pyplot, so that nothing is kept open.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -162,21 +163,27 @@ def save_figure(figure: Figure, path: str | Path, few_colors: bool = False) -> l
 
 def _write(figure: Figure, file: IO[bytes], kind: str, area: Bbox | None, few_colors: bool) -> None:
     """Write ``area`` of a figure, in inches, or the whole of it."""
-    if area is not None:
-        figure.savefig(file, dpi=DOTS_PER_INCH, format=kind, bbox_inches=area)
-    # draws once, where savefig always draws twice: it looks for an area first
-    elif kind == "pdf":
-        FigureCanvasPdf(figure).print_pdf(file)
-    else:
-        figure.set_dpi(DOTS_PER_INCH)
-        canvas = FigureCanvasAgg(figure)
-        if not few_colors:
-            canvas.print_png(file)
-            return
-        canvas.draw()
-        image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    if kind == "png" and few_colors:
+        drawn = io.BytesIO()
+        # it is compressed below
+        _draw(figure, drawn, kind, area, pil_kwargs={"compress_level": 0})
+        image = Image.open(drawn).convert("RGB")
         palette = image.quantize(method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
         palette.save(file, "png")
+    else:
+        _draw(figure, file, kind, area)
+
+
+def _draw(figure: Figure, file: IO[bytes], kind: str, area: Bbox | None, **keywords: Any) -> None:
+    """Draw ``area`` of a figure, in inches, or the whole of it, into a file."""
+    if area is not None:
+        figure.savefig(file, dpi=DOTS_PER_INCH, format=kind, bbox_inches=area, **keywords)
+    # draws once, where savefig always draws twice: it looks for an area first
+    elif kind == "png":
+        figure.set_dpi(DOTS_PER_INCH)
+        FigureCanvasAgg(figure).print_png(file, **keywords)
+    else:
+        FigureCanvasPdf(figure).print_pdf(file)
 
 
 def per_bin(what: str, edges: Array, axis: str) -> str:
