@@ -26,3 +26,15 @@ def test_the_density_is_splittings_a_jet_and_area():
     assert (densities["signal"] > 0).sum() == 1
     # ln 1/Delta = -3 is beyond the edges
     assert densities["other"].sum() == 0
+
+
+def test_classes_that_have_jets_of_one_before_them_are_left_out():
+    planes = LundPlanes()
+    table = {"lund_lndelta": ak.Array([[-1.1]] * 4), "lund_lnkt": ak.Array([[2.1]] * 4)}
+    qcd = np.array([True, True, False, False])
+    of_b = np.array([True, False, False, False])
+    # not in the first piece of the file
+    planes.add({"QCD": qcd, "top": ~qcd, "QCD_b": np.zeros(4, bool)}, table)
+    planes.add({"QCD": qcd, "top": ~qcd, "QCD_b": of_b}, table)
+    assert list(planes.densities()) == ["QCD", "top"]
+    assert planes.left_out == ["QCD_b"]

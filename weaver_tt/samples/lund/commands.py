@@ -97,6 +97,9 @@ def run_lund(options: LundOptions) -> None:
         figure = lund_plane_figure(densities, planes.jets)
         written = save_figure(figure, path.with_name(f"{path.stem}_plane"))
         results.append(("average plane", ", ".join(map(str, written))))
+        if planes.left_out:
+            names = ", ".join(planes.left_out)
+            results.append(("not drawn", f"{names}: their jets are of a class before them"))
     report_results("Lund trees", results, [["weaver-tt", "inspect", options.output]])
 
 

@@ -23,6 +23,8 @@ class LundPlanes:
     def __init__(self) -> None:
         self.splittings: dict[str, npt.NDArray[np.float64]] = {}
         self.jets: dict[str, int] = {}
+        # pairs of classes with a jet that is of both
+        self._sharing: set[tuple[str, str]] = set()
 
     def add(
         self, classes: Mapping[str, npt.NDArray[np.bool_]], table: Mapping[str, ak.Array]
@@ -34,15 +36,32 @@ class LundPlanes:
             counts, _, _ = np.histogram2d(-ln_delta, ln_kt, bins=(LN_ANGLE_EDGES, LN_KT_EDGES))
             self.splittings[name] = self.splittings.get(name, 0) + counts
             self.jets[name] = self.jets.get(name, 0) + int(is_member.sum())
+        names = list(classes)
+        members = np.array(list(classes.values()), dtype=np.float32)  # (K, J)
+        for first, second in np.argwhere(members @ members.T > 0):
+            self._sharing.add((names[first], names[second]))
+
+    @property
+    def drawn(self) -> list[str]:
+        """Classes that have jets, and none in common with a class before them.
+
+        Of jets of QCD and of its kinds QCD_bb and QCD_cc it is QCD.
+        """
+        drawn: list[str] = []
+        for name, jets in self.jets.items():
+            if jets and not any((name, other) in self._sharing for other in drawn):
+                drawn.append(name)
+        return drawn
+
+    @property
+    def left_out(self) -> list[str]:
+        """The other classes that have jets."""
+        return [name for name, jets in self.jets.items() if jets and name not in self.drawn]
 
     def densities(self) -> dict[str, npt.NDArray[np.float64]]:
-        """Splittings a jet and unit area (X, Y), of each class that has jets."""
+        """Splittings a jet and unit area (X, Y), of each class that is drawn."""
         area = np.outer(np.diff(LN_ANGLE_EDGES), np.diff(LN_KT_EDGES))
-        return {
-            name: counts / area / self.jets[name]
-            for name, counts in self.splittings.items()
-            if self.jets[name]
-        }
+        return {name: self.splittings[name] / area / self.jets[name] for name in self.drawn}
 
 
 def label_columns(columns: Sequence[str], types: Mapping[str, Any]) -> list[str]:
