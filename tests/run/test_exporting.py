@@ -78,6 +78,25 @@ def test_a_terminal_shows_commands_that_try_the_export(trained, monkeypatch):
     assert (trained.folder / "scores.root").is_file()
 
 
+def test_an_onnx_file_alone_is_shown_with_commands_that_try_it(trained, monkeypatch):
+    drawn = Console(file=io.StringIO(), width=500, force_terminal=True, color_system=None)
+    monkeypatch.chdir(trained.folder)
+    usual = ["-m", trained.prefix, "-c", "data.yaml", "-n", "net.py", "-t", "jets.parquet"]
+    with monkeypatch.context() as patched:
+        patched.setattr(terminal, "is_terminal", lambda: True)
+        patched.setattr(terminal, "console", lambda: drawn)
+        assert cli.train([*map(str, usual), "--export-onnx", "out/net.onnx"]) == 0
+    frame, commands = drawn.file.getvalue().split("next\n")
+    assert "network     out/net.onnx" in frame
+    assert "its inputs  out/preprocess.json" in frame
+    inspect, predict = (shlex.split(line)[1:] for line in commands.splitlines())
+    assert cli.main(inspect) == 0
+    # as it is, but for terminals: a graph needs no network file
+    assert cli.main([*predict, "--no-figures"]) == 0
+    assert (trained.folder / "scores.root").is_file()
+    assert "-n" not in predict
+
+
 @pytest.mark.parametrize(
     ("target", "tried"),
     [("generic", 2), ("fcc", 2), ("cmssw", 2), ("raw", 1), ("triton", 0), ("athena", 0)],

@@ -524,7 +524,7 @@ def test_a_terminal_shows_a_row_for_each_trial_and_none_of_its_epochs(search, sh
     # a long path is cut
     assert f"─ search {str(search.storage)[:20]}" in header
     assert "0.0001 to 0.01, logarithmic" in header
-    assert "auc, large" in header
+    assert "auc, as large as possible" in header
     rows, _, best = rest.partition("─ best trial ─")
     numbers = [line.split()[0] for line in rows.splitlines() if "--start-lr" in line]
     assert numbers == ["0", "1", "2"]

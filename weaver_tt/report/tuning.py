@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from weaver_tt.errors import DataError
 from weaver_tt.options.flags import flag
-from weaver_tt.system.terminal import report_results
+from weaver_tt.system.terminal import report_results, short_number
 from weaver_tt.system.wording import counted
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def run_tune_report(options: TuneReportOptions) -> None:
     results = [("search", f"{options.storage}, {complete}")]
     best = [trial for trial in search.complete if trial.number in search.best]
     for trial in best:
-        values = ", ".join(f"{name} {value:.4g}" for name, value in trial.values.items())
+        values = ", ".join(f"{name} {short_number(value)}" for name, value in trial.values.items())
         settings = " ".join(f"{name} {_shown(value)}" for name, value in trial.settings.items())
         results += [(f"trial {trial.number}", f"{values}, the best"), ("", settings)]
     results += [

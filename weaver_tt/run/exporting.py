@@ -43,10 +43,13 @@ from weaver_tt.run.network_cost import COST_IN_ONNX, network_cost
 from weaver_tt.run.networks import find_network, load_members
 from weaver_tt.run.run_card import load_card
 from weaver_tt.run.sample_rows import first_inputs
+from weaver_tt.run.screen import prediction_command
 from weaver_tt.run.task import make_run_task
 from weaver_tt.run_files import RunFiles
+from weaver_tt.system.terminal import report_results
 from weaver_tt.tasks.base import Task
 
+PREDICTED_BY_ONNX = "scores.root"  # where a prediction that tries an export may be written
 # what of the run card goes into model.onnx
 CARD_IN_ONNX = ("command", "started", "git", "versions", "seed", "best")
 
@@ -71,15 +74,20 @@ def run_export(config: DataConfig, options: RunOptions) -> float:
     Returns the largest difference to torch.
     """
     trained = load_trained(config, options, with_raw=False)
-    return export_onnx(
+    path = Path(str(options.output.export_onnx))
+    difference = export_onnx(
         trained.members,
         trained.task,
         trained.config,
-        str(options.output.export_onnx),
+        path,
         opset=options.output.onnx_opset,
         sample=None if trained.sample is None else trained.sample.tensors,
         metadata=trained.metadata,
     )
+    results = [("network", str(path)), ("its inputs", str(path.with_name("preprocess.json")))]
+    predict = prediction_command(options, str(path), PREDICTED_BY_ONNX)
+    report_results("exported", results, [["weaver-tt", "inspect", str(path)], predict])
+    return difference
 
 
 def run_target_export(chosen: ExportOptions) -> float:
@@ -126,12 +134,8 @@ def commands_after_export(chosen: ExportOptions, target: Target) -> list[list[st
     commands = [["weaver-tt-apply", chosen.output, "--golden"]]
     # a graph of raw columns knows neither the rows of a data YAML nor its selection
     if target.name != Raw.name:
-        tests = chosen.data_test or ["test.root"]
-        predict = ["weaver-tt", "train", "--predict", "-t", *tests, "-c", chosen.data_config]
-        if chosen.custom_functions is not None:
-            predict += ["--custom-functions", chosen.custom_functions]
-        predict += ["-m", str(Path(chosen.output) / MODEL), "--predict-output", "scores.root"]
-        commands.append(predict)
+        model = str(Path(chosen.output) / MODEL)
+        commands.append(prediction_command(options_of_run(chosen), model, PREDICTED_BY_ONNX))
     return commands
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,7 +23,7 @@ from weaver_tt.run.run_card import read_card
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.json_files import json_text
 from weaver_tt.system.missing_files import no_such_file
-from weaver_tt.system.terminal import prints_to_terminal
+from weaver_tt.system.terminal import prints_to_terminal, wrap_items
 from weaver_tt.system.wording import counted, listed
 
 MANY_WEIGHTS = 6  # files with weights of a run that are listed one by one
@@ -37,7 +38,7 @@ def run_inspect(options: InspectOptions) -> None:
     lines = _describe(options.file, options.treename)
     if prints_to_terminal():
         # words stay whole
-        lines = (wrap_lines(line, terminal_width()) for line in lines)
+        lines = (_wrapped(line, terminal_width()) for line in lines)
     if options.data_config or options.preprocess:
         lines = iter([_held(Path(options.file), options)])
     try:
@@ -61,6 +62,11 @@ def _describe(file: str, treename: str | None) -> Iterator[str]:
         yield from describe_checkpoint(path)
     else:
         yield from describe_run(path)
+
+
+def _wrapped(line: str, width: int) -> str:
+    """A line in several: between items, and between words where that does not do."""
+    return wrap_lines(wrap_items(line, width, 4), width)
 
 
 def _held(path: Path, options: InspectOptions) -> str:
@@ -132,7 +138,7 @@ def describe_run(path: Path) -> Iterator[str]:
     for bad in card.get("bad_files", []):
         yield f"  LEFT OUT: {bad['path']}: {bad['reason']}"
     yield f"  weights: {_present(files)}"
-    yield "more of it: --data-config"
+    yield f"its data YAML: weaver-tt inspect {shlex.quote(files.prefix)} --data-config"
 
 
 def _present(files: RunFiles) -> str:

@@ -201,11 +201,11 @@ def next_commands(options: RunOptions, task: Task, predicted: Sequence[Path]) ->
     return commands
 
 
-def prediction_command(options: RunOptions, prefix: str) -> list[str]:
-    """The command that predicts with the network at ``prefix``, as words."""
+def prediction_command(options: RunOptions, prefix: str, output: str = PREDICTED) -> list[str]:
+    """The command that predicts with the network at ``prefix``, or an ONNX file, as words."""
     tests = options.data.data_test or ["test.root"]
     which = [*network_words(options, prefix), *_fold_words(options)]
-    return ["weaver-tt", "train", "--predict", "-t", *tests, *which, "--predict-output", PREDICTED]
+    return ["weaver-tt", "train", "--predict", "-t", *tests, *which, "--predict-output", output]
 
 
 def show_steps_after_prediction(
@@ -249,7 +249,11 @@ def _name_of_network(options: RunOptions) -> str:
 
 def network_words(options: RunOptions, prefix: str) -> list[str]:
     """The flags that name the network at ``prefix`` and its data."""
-    same = ["-c", options.data.data_config, "-n", options.network.network_config, "-m", prefix]
+    same = ["-c", options.data.data_config]
+    # a graph needs no network file
+    if not is_onnx(prefix):
+        same += ["-n", options.network.network_config]
+    same += ["-m", prefix]
     if options.data.custom_functions is not None:
         same += ["--custom-functions", options.data.custom_functions]
     return same

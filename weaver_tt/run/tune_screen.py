@@ -26,7 +26,11 @@ from weaver_tt.system.terminal import (
 )
 
 COLUMN = 9  # characters of a metric, at least
-WORDS = {Direction.MAX: "large", Direction.MIN: "small", Direction.ZERO: "near 0"}
+WORDS = {
+    Direction.MAX: "as large as possible",
+    Direction.MIN: "as small as possible",
+    Direction.ZERO: "close to 0",
+}
 
 
 class SearchScreen:
@@ -46,7 +50,7 @@ class SearchScreen:
         for name, dimension in self._space.dimensions.items():
             lines.append((name, dimension.shown()))
         wanted = [f"{goal}, {WORDS[direction]}" for goal, direction in self._goals.items()]
-        lines.append(("best", "; ".join(wanted)))
+        lines.append(("goal", "; ".join(wanted)))
         trials = f"{options.tune.trials:,}"
         if done:
             trials += f", {done:,} of them are there"

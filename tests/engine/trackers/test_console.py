@@ -2,6 +2,7 @@
 
 import io
 import logging
+from types import SimpleNamespace
 
 import pytest
 import rich.console
@@ -12,6 +13,8 @@ from weaver_tt.engine.trackers.console import Console
 from weaver_tt.engine.trackers.make import make_console, with_progress
 from weaver_tt.engine.trackers.terminal import Terminal
 from weaver_tt.options.train import TrainOptions
+
+TASK = SimpleNamespace(headline_metrics=["auc"])
 
 
 @pytest.fixture
@@ -65,7 +68,7 @@ def test_without_a_terminal_nothing_but_lines_is_shown(capsys):
 
 
 def test_a_terminal_shows_a_table_and_bars(on_a_terminal):
-    with make_console(TrainOptions()) as console:
+    with make_console(TrainOptions(), TASK) as console:
         console.begin("train", 0)
         console.advance(1.0, 100)
         console.end()
@@ -77,9 +80,20 @@ def test_a_terminal_shows_a_table_and_bars(on_a_terminal):
     assert "0.2500" in shown
 
 
+def test_a_trial_has_a_bar_and_no_table_of_epochs(on_a_terminal):
+    with make_console(TrainOptions()) as console:
+        console.begin("learning-rate test", 0)
+        console.advance(1.0, 100)
+        console.end()
+        console.epoch({"lr_finder/suggested": 0.25}, 0)
+    shown = on_a_terminal.getvalue()
+    assert "100%" in shown
+    assert "epoch" not in shown
+
+
 def test_without_progress_a_terminal_shows_the_table_alone(on_a_terminal, monkeypatch):
     monkeypatch.setattr(Bars, "begin", lambda *arguments: pytest.fail("a bar is shown"))
-    with make_console(TrainOptions(progress=False)) as console:
+    with make_console(TrainOptions(progress=False), TASK) as console:
         console.begin("train", 0)
         console.advance(0.5, 100)
         console.end()

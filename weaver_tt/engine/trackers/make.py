@@ -72,7 +72,8 @@ def make_console(options: TrainOptions, task: Task | None = None) -> Tracker:
         from weaver_tt.engine.trackers.bars import Bars
 
         bars = Bars(console(), 1 if task is None else options.num_epochs)
-    return Terminal(console(), headline, bars=bars, has_table=not has_quiet_terminal())
+    has_table = task is not None and not has_quiet_terminal()
+    return Terminal(console(), headline, bars=bars, has_table=has_table)
 
 
 def with_progress(batches: Iterator[Batch], title: str) -> Iterator[Batch]:

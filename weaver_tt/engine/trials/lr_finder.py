@@ -31,6 +31,7 @@ from weaver_tt.options.train import TrainOptions
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.atomic_files import writing
 from weaver_tt.system.json_files import write_json
+from weaver_tt.system.terminal import report_results
 from weaver_tt.system.wording import counted
 from weaver_tt.tasks.base import Task
 
@@ -261,7 +262,11 @@ def write_sweep(
     else:
         result = f"suggested --start-lr {suggested:.2g} (steepest descent)"
         metrics = {"lr_finder/suggested": suggested}
-    log.info("learning-rate test: %s; %s and .json", result, files.lr_finder_figure)
+    results = [
+        *(("learning-rate test", result), ("figure", str(files.lr_finder_figure))),
+        ("numbers", str(files.lr_finder_numbers)),
+    ]
+    report_results("learning-rate test", results)
     for step, (rate, loss) in enumerate(zip(rates.tolist(), losses.tolist(), strict=True)):
         tracker.interval({"lr_finder/loss": loss, "lr_finder/learning_rate": rate}, step)
     tracker.epoch(metrics, 0, lambda: {"lr_finder": draw()})
