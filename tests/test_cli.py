@@ -78,6 +78,19 @@ assert not heavy, heavy
     assert result.returncode == 0, result.stderr
 
 
+def test_the_compiler_is_imported_by_what_compiles_alone():
+    """It takes longer than all else that a prediction imports beside torch; optimizers need it."""
+    code = """
+import sys
+import weaver_tt.run.exporting
+import weaver_tt.run.inspecting
+import weaver_tt.run.prediction
+import weaver_tt.run.training
+assert "torch._dynamo" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
 def test_an_error_of_the_input_is_one_message_and_exit_code_1(capsys):
     def broken(_: object) -> None:
         raise DataError("events.root: no tree 'tree'")

@@ -88,17 +88,8 @@ def test_an_example_trains_predicts_and_is_exported(tmp_path, data_config, netwo
         ROOT / "network_configs" / f"{network}.py",
         *NETWORKS[network],
     ]
-    common += [
-        "-m",
-        tmp_path / "net",
-        "--gpus",
-        "",
-        "--no-progress",
-        "--tensorboard",
-        "off",
-        "--seed",
-        1,
-    ]
+    common += ["-m", tmp_path / "net", "--gpus", "", "--seed", 1]
+    common += ["--no-progress", "--no-figures", "--tensorboard", "off"]
     assert (
         run(
             "-i",

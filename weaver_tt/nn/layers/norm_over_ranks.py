@@ -11,6 +11,7 @@ Shapes: N rows, C features, M objects.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
@@ -28,7 +29,7 @@ Moments = tuple[Tensor, Tensor, Tensor]  # number of objects (), mean (C,) and b
 class NormOverRanks:
     """What one batch norm adds up over ranks; its running statistics follow, on all of them.
 
-    ``name``: of the norm in its network, for messages.
+    ``name``: of the norm in its network, for messages. ``normalize``: the batch norm itself.
     """
 
     def __init__(self, norm: _BatchNorm, name: str, device: torch.device) -> None:
@@ -36,6 +37,8 @@ class NormOverRanks:
         self.norm = norm
         self._moments = StepSum(name, 1 + 2 * features, device, self._update_running)
         self._gradients = StepSum(f"the gradient of {name}", 2 * features, device)
+        # no decorator: that would import the compiler with this module, which takes 2 s
+        self.normalize: Callable[..., Tensor] = torch.compiler.disable(self._normalize)
 
     def moments(self, number: Tensor, mean: Tensor, variance: Tensor) -> Moments:
         """Those of all ranks from those of this one, in the precision of ``mean``."""
@@ -54,9 +57,8 @@ class NormOverRanks:
         gamma, beta = total.to(grad_gamma.dtype).chunk(2)
         return gamma, beta
 
-    @torch.compiler.disable
-    def normalize(self, values: Tensor, real: Tensor | None = None) -> Tensor:
-        """Batch norm of ``values`` (N, C, …).
+    def _normalize(self, values: Tensor, real: Tensor | None = None) -> Tensor:
+        """Batch norm of ``values`` (N, C, …), outside of compiled graphs.
 
         With ``real`` (N, 1), ``values`` are (N, C) and rows that are 0 there are padding, whose
         output is arbitrary. With fewer than two real objects on all ranks, the statistics are the
