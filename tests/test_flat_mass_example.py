@@ -62,21 +62,8 @@ def test_the_example_trains_on_flat_spectra_and_predicts_every_jet(jets, tmp_pat
         "-m",
         tmp_path / "net",
     ]
-    common += [
-        "-o",
-        "phi_sizes",
-        "8,8",
-        "-o",
-        "f_sizes",
-        "8",
-        "--gpus",
-        "",
-        "--no-progress",
-        "--tensorboard",
-        "off",
-        "--seed",
-        "1",
-    ]
+    common += ["-o", "phi_sizes", "8,8", "-o", "f_sizes", "8", "--gpus", "", "--seed", "1"]
+    common += ["--no-progress", "--no-figures", "--tensorboard", "off"]
     training = ["-i", jets, "--num-epochs", 1, "--batch-size", 50, "--optimizer", "adam"]
     assert cli.train([str(argument) for argument in [*training, *common]]) == 0
     log = (tmp_path / "net.log").read_text()

@@ -118,11 +118,12 @@ def files(tmp_path):
     }
     columns["charge"] = ak.unflatten(random.integers(-1, 2, counts.sum()).astype(np.int32), counts)
     with uproot.recreate(tmp_path / "data.root") as file:
-        file["tree"] = columns | {
+        jets = {
             "label": random.integers(0, 2, ROWS),
             "jet_pt": random.uniform(1, 99, ROWS),
             "jet_eta": random.normal(size=ROWS),
         }
+        file.mktree("tree", columns | jets)
     (tmp_path / "net.py").write_text(textwrap.dedent(NETWORK))
     return tmp_path
 
@@ -235,7 +236,10 @@ def test_fine_tuning_of_a_published_network_moves_what_is_not_frozen_alone(
                 ]
             )
         )
-    before, after = published.state_dict(), torch.load(files / "run" / "net_best_epoch_state.pt")
+    before, after = (
+        published.state_dict(),
+        torch.load(files / "run" / "net_best_epoch_state.pt", weights_only=True),
+    )
     moved = {
         name
         for name in before

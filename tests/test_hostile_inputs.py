@@ -30,6 +30,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.cpu_time import cpu_seconds_below
+from tests.old_versions import may_close_late
 from weaver_tt.config.load import from_mapping, load_config
 from weaver_tt.config.plan import make_plan
 from weaver_tt.config.sections import parse_yaml
@@ -331,7 +332,7 @@ def files(tmp_path_factory) -> dict[str, tuple[bytes, object]]:
     jets = ak.Array([[1.0, 2.0], [], [3.0]] * 40)
     number = np.arange(120)
     with uproot.recreate(folder / "tree.root") as file:
-        file["tree"] = {"jet_pt": jets, "n": number}
+        file.mktree("tree", {"jet_pt": jets, "n": number})
     with uproot.recreate(folder / "ntuple.root") as file:
         file.mkrntuple("tree", {"jet_pt": jets, "n": number})
     arrow = pa.table({"jet_pt": ak.to_arrow(jets, extensionarray=False), "n": number})
@@ -401,6 +402,7 @@ FILES += ["net_sample.npz", "net_sample.parquet", "net_run.json", "net.auto.yaml
 KINDS = ["cut", "bytes", "huge", "hole", "noise"]
 
 
+@may_close_late
 @pytest.mark.parametrize(("name", "kind"), list(itertools.product(FILES, KINDS)))
 def test_damaged_files(tmp_path, files, name, kind):
     content, read = files[name]
@@ -413,6 +415,7 @@ def test_damaged_files(tmp_path, files, name, kind):
             done_with(read, path)
 
 
+@may_close_late
 @pytest.mark.parametrize("name", FILES)
 def test_any_bytes_in_place_of_a_file(tmp_path, files, name):
     _, read = files[name]

@@ -182,7 +182,9 @@ def test_an_interrupted_training_goes_on_with_the_same_jets(folder):
     assert cli.train([*other, *training, "--num-epochs", "1"]) == 0
     assert cli.train([*other, *training, "--num-epochs", "3", "--resume"]) == 0
     names = ("events", "o")
-    weights = [torch.load(folder / name / "net_epoch-2_state.pt") for name in names]
+    weights = [
+        torch.load(folder / name / "net_epoch-2_state.pt", weights_only=True) for name in names
+    ]
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
 
 

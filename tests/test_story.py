@@ -358,7 +358,8 @@ def test_what_the_tasks_of_an_ensemble_train_starts_from_each_members_own_seed(t
     flags = ["--ensemble", 2, "-n", file, "--start-lr", 1e-12]
     prefix = trained(tmp_path, events, *flags)
     first, second = (
-        torch.load(f"{prefix}_member-{number}_epoch-0_task.pt")["weight"] for number in (0, 1)
+        torch.load(f"{prefix}_member-{number}_epoch-0_task.pt", weights_only=True)["weight"]
+        for number in (0, 1)
     )
     assert not torch.allclose(first, second, atol=1e-3)
 

@@ -49,7 +49,7 @@ def story(tmp_path):
             onnx = tmp_path / "model.onnx"
             assert self.run("--export-onnx", onnx) == 0
             flags = ["-c", tmp_path / "data.yaml", "-m", onnx, "-t", tmp_path / "events.parquet"]
-            flags += ["--predict", "--predict-output", tmp_path / "onnx.parquet"]
+            flags += ["--predict", "--predict-output", tmp_path / "onnx.parquet", "--no-figures"]
             assert cli.train([str(flag) for flag in flags]) == 0
             return ak.from_parquet(tmp_path / "onnx.parquet")
 

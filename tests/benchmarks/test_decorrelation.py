@@ -54,7 +54,7 @@ def test_the_share_at_which_half_of_the_tops_pass_lies_between_those_tried(bench
         values = np.where(np.arange(10) < passing, 1.0, -1.0)
         columns[f"top_ddt_{share.replace('.', 'p')}"] = np.append(values, np.nan)
     with uproot.recreate(tmp_path / "scan.root") as file:
-        file["tree"] = columns
+        file.mktree("tree", columns)
     found = benchmark.share_of_background(tmp_path / "scan.root")
     assert found == pytest.approx(float(benchmark.SCANNED[4]))
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.expressions.graph_runs import last_places, run_in_graph
 from tests.expressions.test_row_rules import ALLOWED, example, make_table
+from tests.old_versions import SINC_NEEDS_MORE_BITS
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.expressions.evaluate import evaluate, parse_expression
 from weaver_tt.expressions.graph_form import how_in_graph
@@ -103,6 +104,8 @@ def test_a_function_of_each_value_has_the_numbers_and_types_of_numpy(entry):
     for text in calls(entry):
         expression = parse_expression(text, "test")
         for kinds in TYPES if "y" in expression.names else {(kind, kind) for kind, _ in TYPES}:
+            if entry.names[0] == "np.sinc" and kinds[0] == "f2" and SINC_NEEDS_MORE_BITS:
+                continue
             table = pairs_of(*kinds)
             try:
                 with warnings.catch_warnings():

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import uproot
 
+from tests.old_versions import may_close_late
 from weaver_tt.errors import BadFileError, DataError
 from weaver_tt.formats.open_reader import READERS, open_reader
 
@@ -169,6 +170,7 @@ def test_a_missing_column_names_the_file_and_the_nearest(folder, name):
         reader.read(["jet_ptt"], 0, 1)
 
 
+@may_close_late
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_file_cut_short_is_a_bad_file_wherever_it_is_cut(folder, tmp_path, name):
     data = (folder / name).read_bytes()
@@ -204,6 +206,7 @@ def test_damage_that_shows_only_when_rows_are_decoded_is_a_bad_file(folder, tmp_
         reader.read(reader.columns(), 0, reader.rows())
 
 
+@may_close_late
 @pytest.mark.parametrize("suffix", list(READERS))
 def test_an_empty_file_and_a_text_file_are_bad_files(tmp_path, suffix):
     (tmp_path / f"empty{suffix}").touch()

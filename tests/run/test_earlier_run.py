@@ -165,13 +165,16 @@ def test_a_trial_leaves_statistics_and_history_of_a_trained_network(small_run, t
     files = RunFiles(str(small_run.prefix))
     statistics = files.auto_yaml.read_text()
     history = files.history.read_text()
-    weights = torch.load(files.best)
+    weights = torch.load(files.best, weights_only=True)
     # of other rows, with other centers
     selection = ["--extra-selection-train", "x > 0"]
     assert small_run(*trial, *selection, "--overwrite") == 0
     assert files.auto_yaml.read_text() == statistics
     assert files.history.read_text() == history
-    assert all(torch.equal(weights[name], value) for name, value in torch.load(files.best).items())
+    assert all(
+        torch.equal(weights[name], value)
+        for name, value in torch.load(files.best, weights_only=True).items()
+    )
 
 
 def test_the_card_lists_the_files_as_seen_from_its_folder(small_run):

@@ -112,8 +112,10 @@ def test_each_member_begins_with_the_member_of_its_own_number(trained):
     flags = ("--load-model-weights", folder / "cv_fold-1_{member}", "--start-lr", 1e-30)
     assert trained("-m", folder / "new", *flags, "--optimizer", "sgd", "--ensemble", 2) == 0
     for member in (0, 1):
-        before = torch.load(folder / f"cv_fold-1_member-{member}_best_epoch_state.pt")
-        found = torch.load(folder / f"new_member-{member}_epoch-0_state.pt")
+        before = torch.load(
+            folder / f"cv_fold-1_member-{member}_best_epoch_state.pt", weights_only=True
+        )
+        found = torch.load(folder / f"new_member-{member}_epoch-0_state.pt", weights_only=True)
         assert all(torch.equal(found[name], before[name]) for name in before)
 
 
@@ -123,6 +125,8 @@ def test_each_fold_begins_with_the_network_of_its_own_fold(trained):
     flags = (*flags, "--optimizer", "sgd", "--cross-validation", "number%2")
     assert trained("-m", folder / "new", *flags) == 0
     for fold in (0, 1):
-        before = torch.load(folder / f"cv_fold-{fold}_member-1_best_epoch_state.pt")
-        found = torch.load(folder / f"new_fold-{fold}_epoch-0_state.pt")
+        before = torch.load(
+            folder / f"cv_fold-{fold}_member-1_best_epoch_state.pt", weights_only=True
+        )
+        found = torch.load(folder / f"new_fold-{fold}_epoch-0_state.pt", weights_only=True)
         assert all(torch.equal(found[name], before[name]) for name in before)

@@ -186,10 +186,10 @@ def test_a_network_file_that_fails_when_it_is_used(training, before, after, mess
 
 def test_a_training_is_bit_for_bit_the_same_without_the_pre_flight(training, monkeypatch):
     story.run(training.options())
-    with_it = torch.load("out/net_best_epoch_state.pt")
+    with_it = torch.load("out/net_best_epoch_state.pt", weights_only=True)
     monkeypatch.setattr("weaver_tt.run.training.check_training", preflight.check_reading)
     story.run(training.options("-m", "out/without"))
-    without = torch.load("out/without_best_epoch_state.pt")
+    without = torch.load("out/without_best_epoch_state.pt", weights_only=True)
     assert with_it.keys() == without.keys()
     # running statistics of the batch norm are among them
     for name, tensor in with_it.items():

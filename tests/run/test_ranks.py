@@ -248,8 +248,8 @@ def test_ranks_that_are_killed_within_a_group_of_batches_go_on_to_the_last_bit(
         [resumed] = run_on_ranks(tmp_path, (2, [*train, "--resume"]))
         assert resumed.codes == [0, 0], resumed.said
         for name in ("epoch-0_plain", "best_epoch_state"):
-            expected = torch.load(tmp_path / "a" / f"net_{name}.pt")
-            found = torch.load(tmp_path / f"b{at}" / f"net_{name}.pt")
+            expected = torch.load(tmp_path / "a" / f"net_{name}.pt", weights_only=True)
+            found = torch.load(tmp_path / f"b{at}" / f"net_{name}.pt", weights_only=True)
             for key, values in expected.items():
                 assert torch.equal(values, found[key]), (name, key)
 

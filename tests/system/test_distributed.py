@@ -1,10 +1,7 @@
 """Ranks: two processes with different numbers of batches train like one."""
 
 import json
-import os
 import socket
-import subprocess
-import sys
 from datetime import timedelta
 
 import pytest
@@ -14,8 +11,8 @@ from torch import nn
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.system import distributed
 
-# What each rank runs: steps[epoch][rank] batches, GROUP of them to a step. With UNION=1 a single
-# process trains on the batches that both ranks have in a step together.
+# What each rank runs: steps[epoch][rank] batches, GROUP of them to a step. A single process trains
+# on the batches that both ranks have in a step together.
 SCRIPT = """
 import json, os, sys
 import torch
@@ -39,8 +36,8 @@ from weaver_tt.tasks.regression import Regression
 
 gradients.BUCKET_BYTES = 40  # several buckets, of which the first is not full with every batch
 STEPS = [[3, 5], [0, 2], [4, 1]]
-GROUP = int(os.environ["GROUP"])
-UNION = bool(os.environ.get("UNION"))
+GROUP = int(sys.argv[1])
+UNION = os.environ["WORLD_SIZE"] == "1"
 
 def rows(epoch, rank, index, steps):
     random = torch.Generator().manual_seed(1000 * epoch + 100 * rank + index)
@@ -103,7 +100,7 @@ class Terms(NullTracker):
 distributed.join_ranks(None if UNION else "gloo")
 rank, world = distributed.rank(), distributed.world_size()
 ranks = [0, 1] if world == 1 else [rank]
-folder = os.path.join(sys.argv[1], f"rank{rank}of{world}")
+folder = f"rank{rank}of{world}"
 os.makedirs(folder)
 labels = Labels(targets={"y": parse_expression("y", "test")})
 group = InputGroup(name="x", variables=(Variable(name="u"), Variable(name="v")))
@@ -155,46 +152,22 @@ result |= {
 }
 distributed.barrier()
 distributed.leave_ranks()
-with open(os.path.join(sys.argv[1], f"result{rank}of{world}.json"), "w") as file:
+with open(f"result{rank}of{world}.json", "w") as file:
     json.dump(result, file)
 """
 
 
-def start(script, folder, **environment):
-    """One process of the script."""
-    keep = {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    return subprocess.Popen(
-        [sys.executable, str(script), str(folder)],
-        env=os.environ | keep | environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 @pytest.fixture(scope="module", params=[1, 2])
-def results(request, tmp_path_factory):
+def results(request, tmp_path_factory, run_on_ranks):
     """What rank 0, rank 1 and the single process on the union of batches say.
 
     The parameter is how many batches of a rank make a step.
     """
     folder = tmp_path_factory.mktemp("ranks")
-    script = folder / "script.py"
-    script.write_text(SCRIPT)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    group = {"GROUP": str(request.param)}
-    ranks = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", **group}
-    processes = [
-        start(script, folder, RANK=str(rank), LOCAL_RANK=str(rank), **ranks) for rank in (0, 1)
-    ] + [start(script, folder, UNION="1", **group)]
-    try:
-        errors = [process.communicate(timeout=120)[1] for process in processes]
-        assert [process.returncode for process in processes] == [0, 0, 0], "\n".join(errors)
-    finally:
-        for process in processes:
-            process.kill()
-            process.communicate()
+    (folder / "script.py").write_text(SCRIPT)
+    command = ["script.py", str(request.param)]
+    for ended in run_on_ranks(folder, (2, command), (1, command)):
+        assert set(ended.codes) == {0}, ended.said
     return [
         json.loads((folder / f"result{name}.json").read_text()) for name in ("0of2", "1of2", "0of1")
     ]

@@ -202,8 +202,11 @@ def _type_of_numbers(kind: pa.DataType) -> Type | None:
 
     What :meth:`ParquetReader._to_awkward` makes of no rows takes a hundred times as long.
     """
-    if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        return NumpyType(np.dtype(kind.to_pandas_dtype()).name)
+    # by their names: to_pandas_dtype imports pandas, in pyarrow 17
+    if pa.types.is_boolean(kind) or pa.types.is_integer(kind):
+        return NumpyType(str(kind))
+    if pa.types.is_floating(kind):
+        return NumpyType(f"float{kind.bit_width}")
     is_array = pa.types.is_fixed_size_list(kind)
     if not (is_array or pa.types.is_list(kind) or pa.types.is_large_list(kind)):
         return None

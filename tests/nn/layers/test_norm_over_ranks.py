@@ -132,7 +132,7 @@ def results(tmp_path_factory, run_on_ranks):
     for ended in run_on_ranks(folder, (3, ["script.py"]), (1, ["script.py"])):
         assert set(ended.codes) == {0}, ended.said
     names = ("0of3", "1of3", "2of3", "0of1")
-    *ranks, union = (torch.load(folder / f"found{name}.pt") for name in names)
+    *ranks, union = (torch.load(folder / f"found{name}.pt", weights_only=True) for name in names)
     return ranks, union
 
 

@@ -66,7 +66,7 @@ def nano():
 
 def write_root(path, columns, tree="tree"):
     with uproot.recreate(path) as file:
-        file[tree] = columns
+        file.mktree(tree, columns)
     return str(path)
 
 

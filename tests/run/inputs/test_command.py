@@ -60,7 +60,7 @@ def results(tmp_path_factory):
     }
     for number, rows in enumerate((slice(0, 5), slice(5, 8))):
         with uproot.recreate(folder / f"{number}.root") as file:
-            file["tree"] = {name: values[rows] for name, values in columns.items()}
+            file.mktree("tree", {name: values[rows] for name, values in columns.items()})
     arguments = ["-c", str(folder / "data.yaml"), "-i", str(folder / "*.root")]
     assert main(["inputs", *arguments, "-o", str(folder / "out")]) == 0
     return folder / "out"
