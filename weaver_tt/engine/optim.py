@@ -137,7 +137,7 @@ def find_optimizer_class(name: str) -> Callable[..., torch.optim.Optimizer]:
 
     others = pytorch_optimizer.get_supported_optimizers()
     if wanted not in others or wanted == "lbfgs":
-        names = ["ranger", *(kind.__name__ for kind in of_torch.values()), *others]
+        names = ["ranger", *of_torch, *others]
         raise ConfigError(f"--optimizer {name!r}; {nearest(name, names)}")
     return pytorch_optimizer.load_optimizer(wanted)
 

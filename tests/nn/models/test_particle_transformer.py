@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.old_versions import BF16_IS_COARSER
 from weaver_tt.errors import ConfigError
 from weaver_tt.nn.models.particle_transformer import (
     ParticleTransformer,
@@ -209,7 +210,8 @@ def test_bf16_is_close_to_float32_and_trains():
     with torch.autocast("cpu", torch.bfloat16):
         output = network(*inputs)
     output.float().square().sum().backward()
-    torch.testing.assert_close(output.float(), network(*inputs), atol=0.05, rtol=0.05)
+    error = 0.15 if BF16_IS_COARSER else 0.05
+    torch.testing.assert_close(output.float(), network(*inputs), atol=error, rtol=0.05)
     assert all(torch.isfinite(parameter.grad).all() for parameter in network.parameters())
 
 

@@ -1,11 +1,23 @@
 """Rectangles of partners: all others are the pairs of ``RealPairs``, neighbours those of loops."""
 
+import io
+import warnings
+
+import onnx
+import onnxruntime
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from weaver_tt.nn.objects.pairwise import PairLinear, RealPairs
-from weaver_tt.nn.objects.partners import all_others, nearest_by_inputs, nearest_neighbours
+from weaver_tt.nn.objects.partners import (
+    PartnerPairs,
+    all_others,
+    nearest_by_inputs,
+    nearest_neighbours,
+)
 from weaver_tt.nn.objects.point_cloud import PointCloud
 
 masks = st.integers(1, 6).flatmap(
@@ -72,3 +84,38 @@ def test_a_neighbour_that_is_missing_counts_in_no_mean():
     pairs = nearest_by_inputs(cloud, points, 4)
     means = pairs.mean_partners(pairs.second(torch.tensor([[2.0], [4.0], [8.0]])))
     assert means.flatten().tolist() == [6, 5, 3]
+
+
+class WeightedSums(nn.Module):
+    def forward(self, table_rows, weights, messages):
+        return PartnerPairs(table_rows).weighted_sums(weights, messages)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+def test_weighted_sums_of_a_graph_are_those_of_loops(kind):
+    """ONNX Runtime before 1.26 cannot load a product with a transposed matrix of float64."""
+    weights, messages = random(4, 3, 2).to(kind), random(4, 3, 5, seed=1).to(kind)
+    inputs = {"table_rows": torch.ones(4, 3, dtype=torch.int64)}
+    inputs |= {"weights": weights, "messages": messages}
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            WeightedSums(),
+            tuple(inputs.values()),
+            file,
+            dynamo=False,
+            opset_version=17,
+            input_names=list(inputs),
+        )
+    session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
+    feed = {taken.name: inputs[taken.name].numpy() for taken in session.get_inputs()}
+    [found] = session.run(None, feed)
+    expected = [
+        [sum(w[h] * m for w, m in zip(of_weights, of_messages, strict=True)) for h in range(2)]
+        for of_weights, of_messages in zip(weights, messages, strict=True)
+    ]
+    expected = torch.stack([torch.stack(heads) for heads in expected])
+    torch.testing.assert_close(torch.from_numpy(found), expected)
+    operators = {node.op_type for node in onnx.load_from_string(file.getvalue()).graph.node}
+    assert ("MatMul" in operators) == (kind == torch.float32)

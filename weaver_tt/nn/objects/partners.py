@@ -51,7 +51,11 @@ class PartnerPairs:
         """
         messages = at_least_float32(messages)
         with torch.autocast(messages.device.type, enabled=False):
-            return torch.bmm(weights.to(messages.dtype).transpose(1, 2), messages)
+            weights = weights.to(messages.dtype)
+            if messages.dtype == torch.float64 and torch.onnx.is_in_onnx_export():
+                # ONNX Runtime before 1.26 joins the two below to what it has for float32 alone
+                return torch.einsum("mkh,mkc->mhc", weights, messages)
+            return torch.bmm(weights.transpose(1, 2), messages)
 
     def mean_partners(self, messages: Tensor) -> Tensor:
         """(M, K, C) -> (M, C)."""
