@@ -212,6 +212,8 @@ def test_where_no_row_has_a_label_the_objects_with_a_flavour_are_rows(tmp_path):
     # of the event, and so of each of its jets
     assert config.event_weight.source == "genWeight"
     assert "event" in config.observers
+    # with which a report weights, where files have it
+    assert "genWeight" in config.optional_observers
     # with what could be done about it
     lines = (tmp_path / "data.yaml").read_text().partition("# - 1 column, codes")[2]
     assert "Jet_jetId" in lines.partition("# -")[0]

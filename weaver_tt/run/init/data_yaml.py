@@ -289,13 +289,19 @@ def _weight(found: Guess) -> Iterator[str]:
 
 
 def _observers(found: Guess) -> Iterator[str]:
-    if not found.observers:
+    # what data do not have
+    optional = [] if found.labels is None else list(found.labels.columns)
+    observers = list(found.observers)
+    if found.weight is not None and not found.weight.is_constant:
+        # for the --weight-column of a report
+        optional.append(found.weight.name)
+        observers.append(found.weight.name)
+    if not observers:
         return
     yield "# copied to the prediction file; those with `?` where a file has them"
     yield "observers:"
-    labels = () if found.labels is None else found.labels.columns
-    for name in found.observers:
-        yield f"  - {name}?" if name in labels else f"  - {name}"
+    for name in observers:
+        yield f"  - {name}?" if name in optional else f"  - {name}"
     yield ""
 
 
