@@ -124,8 +124,8 @@ def test_commands_of_a_page_are_understood(page, tmp_path):
 FLAG = re.compile(r"(?<![\w-])--[a-z][\w-]*")
 # of pip, tensorboard, torchrun, Slurm and forks of Weaver, or one that a page says is refused
 OTHERS = {
-    *("--help", "--force-reinstall", "--no-deps", "--logdir", "--nproc-per-node", "--requeue"),
-    *("--train-mode", "--num-epoch"),
+    *("--help", "--force-reinstall", "--no-deps", "--logdir", "--requeue"),
+    *("--nproc-per-node", "--no-python", "--train-mode", "--num-epoch"),
 }
 
 
