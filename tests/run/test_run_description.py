@@ -19,7 +19,7 @@ FLAGS = ["-i", "a.root", "-c", "d/data.yaml", "-n", "weaver_tt:pfn", "-m", "mode
 
 def test_settings_are_the_usual_ones_and_what_differs_from_the_default():
     assert dict(settings_of(parse_options(FLAGS))) == {
-        "data": "data",
+        "data": "d/data",
         "network": "pfn",
         "batch_size": 128,
         "num_epochs": 20,

@@ -57,10 +57,11 @@ def short_name(prefix: str) -> str:
 def settings_of(options: RunOptions) -> Iterator[tuple[str, Setting]]:
     """Names and values of what a network may be better or worse by.
 
-    Data YAML and network file by their names, options of the network as ``network.KEY``.
+    Data YAML and network file by their names and folders, as each folder that ``weaver-tt init``
+    writes has a ``data.yaml``; options of the network as ``network.KEY``.
     """
-    yield "data", Path(options.data.data_config.removeprefix(EXAMPLE)).stem
-    yield "network", Path(options.network.network_config.removeprefix(EXAMPLE)).stem
+    yield "data", short_name(_without_ending(options.data.data_config))
+    yield "network", short_name(_without_ending(options.network.network_config))
     for part in (options.data, options.network, options.train):
         for item in fields(part):
             value = getattr(part, item.name)
@@ -72,6 +73,10 @@ def settings_of(options: RunOptions) -> Iterator[tuple[str, Setting]]:
                 item.name not in NO_SETTINGS and value != default_of(item)
             ):
                 yield item.name, as_setting(value)
+
+
+def _without_ending(file: str) -> str:
+    return str(Path(file.removeprefix(EXAMPLE)).with_suffix(""))
 
 
 def as_setting(value: Any) -> Setting:
