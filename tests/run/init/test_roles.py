@@ -153,3 +153,12 @@ def test_a_flavour_goes_before_a_single_flag_of_objects():
     label = column("is_signal", [1, 0, 1])
     assert find_labels([flavour, label]).classes == ("is_signal", "no_is_signal")
     assert find_labels([flag]).classes == ("Jets_isJvtHS", "no_Jets_isJvtHS")
+
+
+def test_a_correction_for_pile_up_is_a_weight_and_not_that_of_a_row():
+    names = ["EventInfoAuxDyn_beamSpotWeight", "puWeight", "L1PreFiringWeight_Nom"]
+    weight, every = find_weight([column(name, [0.9, 1.1]) for name in names])
+    assert weight is None
+    assert every == names
+    weight, _ = find_weight([column(name, [0.9, 1.1]) for name in (*names, "Weight")])
+    assert weight.name == "Weight"

@@ -17,6 +17,8 @@ IDENTIFIERS = re.compile(
     r"|event_?num(ber)?|entry|event_entry|object_place|mc_?channel_?number)"
 )
 WEIGHT = re.compile(r"(?i).*(weight|wgt)(?!s?_?(up|down))")
+# corrections, which multiply the weight of an event and are not that weight
+CORRECTION = re.compile(r"(?i).*(pu|pile_?up|beam_?spot|prefir\w*)_?(weight|wgt).*")
 PLACE = re.compile(
     r"\w*?(Idx|Index|_idx|_index|Link|persIndex|persKey)[A-Z0-9]?\w*"
     # ranges of EDM4hep
@@ -167,10 +169,14 @@ def _of_flavour(column: Column) -> GuessedLabels | None:
 
 
 def find_weight(columns: Iterable[Column]) -> tuple[Column | None, list[str]]:
-    """The weight of a row, and all columns whose names say that they are weights."""
+    """The weight of a row, and all columns whose names say that they are weights.
+
+    A correction alone, such as that for pile-up, is not the weight of a row.
+    """
     found = [column for column in columns if WEIGHT.match(column.name)]
     usual = [column for column in found if column.name in ("weight", "genWeight", "event_weight")]
-    chosen = [column for column in (*usual, *found) if column.counts is None]
+    whole = [column for column in found if not CORRECTION.fullmatch(column.name)]
+    chosen = [column for column in (*usual, *whole) if column.counts is None]
     return (chosen[0] if chosen else None), [column.name for column in found]
 
 
