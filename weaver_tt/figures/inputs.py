@@ -128,9 +128,8 @@ def _draw(axes: Any, edges: Array, histograms: Histograms) -> None:
     )
     axes.add_collection(lines, autolim=False)
     middle = (edges[1:] + edges[:-1]) / 2
-    for color, (shares, errors) in zip(colors, shapes, strict=True):
-        bars = LineCollection(list(_bars(middle, shares, errors)), colors=color, linewidths=1)
-        axes.add_collection(bars, autolim=False)
+    bars = [_bars(middle, shares, errors) for shares, errors in shapes]
+    axes.add_collection(LineCollection(bars, colors=colors, linewidths=1), autolim=False)
     # an axis that was logarithmic has the ticks of a linear one again
     axes.set(xscale="linear", yscale="linear")
     _set_ticks(axes, edges)
@@ -152,10 +151,12 @@ def _outline(edges: Array, shares: Array) -> Array:
 
 
 def _bars(middle: Array, shares: Array, errors: Array) -> Array:
-    """The ends of error bars where there is anything: (bars, 2, 2)."""
-    ends = np.stack([shares - errors, shares + errors], axis=1)  # (B, 2)
-    bars = np.stack([np.repeat(middle[:, None], 2, axis=1), ends], axis=2)
-    return bars[errors > 0]
+    """The error bars of a class as one line that is broken between them: (3 B, 2)."""
+    gaps = np.full(len(shares), np.nan)
+    ends = np.stack([shares - errors, shares + errors, gaps], axis=1)
+    # nothing where nothing is
+    ends[errors == 0] = np.nan
+    return np.stack([np.repeat(middle, 3), ends.ravel()], axis=1)
 
 
 def _set_ticks(axes: Any, edges: Array) -> None:
