@@ -8,7 +8,7 @@ import pytest
 
 from tests.options.parsing import OF_TRAINING, parse
 from weaver_tt.cli import COMMANDS, main
-from weaver_tt.options.examples import EXAMPLES
+from weaver_tt.options.examples import EXAMPLES, examples_of
 from weaver_tt.options.flags import spellings
 from weaver_tt.options.tune import TuneOptions
 
@@ -54,8 +54,16 @@ def test_the_usage_of_a_command_fits_a_line_and_its_arguments_come_first(
                 assert re.search(rf"^  .*\b{item.name.replace('_', '-')}\b", daily, flags=re.M)
 
 
-def help_of(command, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "100")
+@pytest.mark.parametrize("command", sorted(EXAMPLES))
+def test_examples_are_broken_where_a_shell_reads_on(command, capsys, monkeypatch):
+    text = help_of(command, capsys, monkeypatch, columns=80).partition("examples:\n")[2]
+    assert max(map(len, text.splitlines())) <= 80
+    shown = [shlex.split(line) for line in text.replace("\\\n", "").strip().splitlines()]
+    assert shown == [shlex.split(line) for line in examples_of(command).splitlines()[1:]]
+
+
+def help_of(command, capsys, monkeypatch, columns=100):
+    monkeypatch.setenv("COLUMNS", str(columns))
     with pytest.raises(SystemExit):
         main([*command.split(), "--help"])
     return capsys.readouterr().out
@@ -72,7 +80,8 @@ def test_daily_flags_come_first_and_examples_last(capsys, monkeypatch):
     assert "--plateau-factor" not in daily
     # each flag once, in one group
     assert len(re.findall(r"^  .*--start-lr ", shown, flags=re.M)) == 1
-    assert text.rstrip().splitlines()[-4] == "examples:"
+    last = text.rstrip().partition("examples:\n")[2].replace("\\\n", "")
+    assert len(last.splitlines()) == 3
 
 
 def test_the_usage_of_a_search_has_what_the_search_needs(capsys, monkeypatch):

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import math
 import re
+import shlex
 import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -13,14 +14,16 @@ from typing import Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.log import is_terminal, terminal_width, wrap_lines
+from weaver_tt.system.terminal import command_text
 
 T = TypeVar("T")
 
 
 class HelpFormatter(argparse.HelpFormatter):
-    """Wraps all text but lists of lines: the examples, which are there to be copied.
+    """Wraps all text but lists of lines, such as that of all commands.
 
-    A usage is broken between flags, each of which stays with its value.
+    A usage is broken between flags, each of which stays with its value, and so are commands, which
+    are there to be copied.
     """
 
     def _format_usage(self, usage: str | None, *arguments: Any) -> str:
@@ -39,8 +42,14 @@ class HelpFormatter(argparse.HelpFormatter):
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         if "\n  " in text:
-            return text
+            return "\n".join(self._fill_command(line) for line in text.split("\n"))
         return super()._fill_text(text, width, indent)
+
+    def _fill_command(self, line: str) -> str:
+        """A command in lines that a shell reads as one; any other line as it is."""
+        if len(line) <= self._width or not line.startswith("  weaver-tt "):
+            return line
+        return command_text(shlex.split(line), self._width)
 
 
 class FlagParser(argparse.ArgumentParser):
