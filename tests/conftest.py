@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import random
@@ -28,6 +29,8 @@ from weaver_tt.log import log
 from weaver_tt.run import naming
 from weaver_tt.system import stage_times
 
+gc.disable()  # until the tests begin: what is imported and collected for them stays
+
 settings.register_profile("steady", deadline=None, derandomize=True)  # a busy machine is no failure
 settings.load_profile("steady")
 
@@ -38,6 +41,12 @@ for _number, _default in (
 ):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _default)
+
+
+def pytest_collection_finish() -> None:
+    """Garbage is looked for among what the tests make, and not among all modules each time."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture

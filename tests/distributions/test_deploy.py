@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Iterable
 from email.message import Message
@@ -106,6 +107,16 @@ def test_it_has_the_version_of_the_package_and_needs_three_libraries(wheel: Path
     assert [line.partition(">")[0] for line in needed] == ["awkward", "numpy", "onnxruntime"]
     (entry_points,) = wheel.glob("*.dist-info/entry_points.txt")
     assert "weaver-tt-apply = weaver_tt.cli:apply" in entry_points.read_text()
+
+
+def test_its_lowest_versions_are_those_of_the_package() -> None:
+    whole, small = (
+        tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+        for folder in (ROOT, ROOT / "distributions" / "deploy")
+    )
+    needed = {*small["dependencies"], *small["optional-dependencies"]["files"]}
+    assert len(needed) == 6
+    assert needed <= set(whole["dependencies"])
 
 
 def test_an_editable_install_which_would_be_empty_is_refused(tmp_path: Path) -> None:

@@ -199,8 +199,8 @@ def test_a_column_of_numbers_from_0_on_is_the_number_of_the_class(tmp_path):
 def test_where_no_row_has_a_label_the_objects_with_a_flavour_are_rows(tmp_path):
     path = tmp_path / "nano.root"
     with uproot.recreate(path) as file:
-        file["Events"] = nano()
-        file["Runs"] = {"run": np.arange(3)}
+        file.mktree("Events", nano())
+        file.mktree("Runs", {"run": np.arange(3)})
     assert run(tmp_path, str(path)) == 0
     config = config_in(tmp_path)
     assert config.treename == "Events"
