@@ -71,7 +71,7 @@ def test_a_yaml_that_is_saved_elsewhere_finds_the_correction(load, tmp_path):
     ("given", "message"),
     [
         ({"pt": "corrected_pt"}, r"derived_outputs\.last\.correction: expected a file of"),
-        ({"correction": "jec.jsn", "pt": "y"}, r"jec\.jsn: cannot read the correction"),
+        ({"correction": "jec.jsn", "pt": "y"}, r"jec\.jsn: no such file"),
         ({"correction": "data.yaml", "pt": "y"}, r"data\.yaml: not a correction as"),
         ({"correction": "jec.json"}, r"derived_outputs\.last\.pt: expected the pT to correct"),
         ({"correction": "jec.json", "pt": "y", "etaa": "x"}, r"unknown key 'etaa'.*'eta'"),
