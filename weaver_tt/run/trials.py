@@ -20,6 +20,7 @@ from weaver_tt.engine.trackers.make import make_console, make_tensorboard
 from weaver_tt.engine.trials.lr_finder import find_rate
 from weaver_tt.engine.trials.profiler import profile_steps
 from weaver_tt.engine.trials.read_test import measure_reading
+from weaver_tt.formats.file_groups import UNNAMED_GROUP
 from weaver_tt.log import log
 from weaver_tt.network.network import build_network
 from weaver_tt.network.summary import network_summary
@@ -140,6 +141,7 @@ def run_io_test(config: DataConfig, options: RunOptions) -> TrialResult:
                 lost |= val.lost
         test_config = load_alternative(config, data.data_config_test)
         for name, loader in test_loaders(test_config, data, device=device).items():
-            measure_reading(f"test {name}", loader, tracker)
+            title = "test" if name == UNNAMED_GROUP else f"test {name}"
+            measure_reading(title, loader, tracker)
             lost |= loader.lost
     return TrialResult(list_bad_files(lost))

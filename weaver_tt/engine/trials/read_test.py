@@ -9,7 +9,6 @@ from weaver_tt.engine.progress import BatchLoader
 from weaver_tt.engine.throughput import Measurement, format_shares
 from weaver_tt.engine.trackers.base import Tracker
 from weaver_tt.log import log
-from weaver_tt.system.wording import counted
 
 
 def measure_reading(title: str, loader: BatchLoader, tracker: Tracker) -> dict[str, float]:
@@ -35,14 +34,14 @@ def measure_reading(title: str, loader: BatchLoader, tracker: Tracker) -> dict[s
 
     log.info("%s data: %s", title, loader.accounting.report().replace("\n", "\n  "))
     log.info(
-        "%s: %s in %s in %.2f s: %s rows/s, %s batches/s; "
+        "%s: %d rows in %d batches in %.2f s: %.0f rows/s, %.1f batches/s; "
         "waited %.2f s, at most %.2f s for one batch",
         title,
-        counted(rows, "row"),
-        counted(number, "batch", "batches"),
+        rows,
+        number,
         seconds,
-        f"{rows / seconds:,.0f}",
-        f"{number / seconds:,.1f}",
+        rows / seconds,
+        number / seconds,
         batches.waited,
         longest_wait,
     )
