@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from weaver_tt.metrics.direction import Direction, metric_direction
+from weaver_tt.metrics.direction import Direction, metric_direction, names_of
 
 # A metric is one of these, or begins with one and `_` or `@`, as in DIRECTIONS; others, of a task
 # of a user's own, are described by their names alone.
@@ -46,11 +46,7 @@ _BEST = {
 
 def describe_metric(metric: str) -> str:
     """The line about ``metric``, by the longest name that it begins with; "" of what is unknown."""
-    names = [
-        name
-        for name in DESCRIPTIONS
-        if metric == name or metric.startswith((f"{name}_", f"{name}@"))
-    ]
+    names = names_of(metric, DESCRIPTIONS)
     if not names:
         return ""
     name = max(names, key=len)

@@ -262,10 +262,9 @@ def write_sweep(
     else:
         result = f"suggested --start-lr {suggested:.2g} (steepest descent)"
         metrics = {"lr_finder/suggested": suggested}
-    results = [
-        *(("learning-rate test", result), ("figure", str(files.lr_finder_figure))),
-        ("numbers", str(files.lr_finder_numbers)),
-    ]
+    results = [("learning-rate test", result)]
+    results.append(("figure", str(files.lr_finder_figure)))
+    results.append(("numbers", str(files.lr_finder_numbers)))
     report_results("learning-rate test", results)
     for step, (rate, loss) in enumerate(zip(rates.tolist(), losses.tolist(), strict=True)):
         tracker.interval({"lr_finder/loss": loss, "lr_finder/learning_rate": rate}, step)
