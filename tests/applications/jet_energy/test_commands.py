@@ -9,6 +9,7 @@ import pytest
 
 from tests.applications.jet_energy.toy import toy_jets, write_jets
 from weaver_tt import cli
+from weaver_tt.applications.jet_energy import commands
 from weaver_tt.applications.jet_energy.correction import load_correction
 from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.formats.writers import open_writer
@@ -109,6 +110,25 @@ def test_after_a_network_its_pt_is_corrected_without_an_offset(tmp_path, drawn, 
         table = reader.read(["jec_pt", "gen_pt"], 0, 3000)
     ratio = np.asarray(table["jec_pt"]) / np.asarray(table["gen_pt"])
     assert np.median(ratio) == pytest.approx(1, abs=0.005)
+
+
+def test_the_command_that_is_next_takes_all_jets_that_were_looked_at(
+    sample, tmp_path, drawn, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    ends = []
+    monkeypatch.setattr(commands, "report_results", lambda *end: ends.append(end))
+    test = write_jets(tmp_path / "test.root", toy_jets(3000, seed=2))
+    assert run("derive", sample, "--test", test, "-o", "jec.json") == 0
+    assert run("derive", sample, "--test", test, "-o", "all.json", "--extrapolate") == 0
+    (_, results, [first, _]), (_, _, [second, _]) = ends
+    assert "beyond its range" in dict(results)
+    assert first[-1] == "--extrapolate"
+    assert second[-1] == "corrected.root"
+    for command in (first, second):
+        assert cli.main(command[1:]) == 0
+    # 3000 jets in cells that want more than 500 each
+    assert ("", "no cell of measured pT and abs(eta) has more than 500 jets") in results
 
 
 @pytest.mark.parametrize(

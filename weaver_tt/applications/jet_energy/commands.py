@@ -166,6 +166,9 @@ def run_derive(options: DeriveOptions) -> None:
     results.append(("metrics", str(folder / "closure.json")))
     results.append(("figures", str(folder / "*.png")))
     apply = ["weaver-tt", "jec", "apply", options.output, *test_paths[:1], "-o", "corrected.root"]
+    # jets beyond the range would be refused; a correction may say itself that they are not
+    if closure.outside and not options.extrapolate:
+        apply.append("--extrapolate")
     report_results("jet energies", results, [apply, ["correction", "summary", options.output]])
 
 
@@ -285,12 +288,20 @@ def _ends(curve: Any) -> tuple[float, float, float, float]:
 
 def _closure(closure: Closure, is_of_derivation: bool) -> Iterator[tuple[str, str]]:
     """In how many cells the corrected response is 1, and what it is in the others."""
-    from weaver_tt.applications.jet_energy.closure import ERRORS, TOLERANCE, VARIABLES
+    from weaver_tt.applications.jet_energy.closure import (
+        ERRORS,
+        FEWEST_JETS,
+        TOLERANCE,
+        VARIABLES,
+    )
 
     whose = "the jets of the derivation" if is_of_derivation else "other jets"
     yield "closure", f"response within {100 * TOLERANCE:g} % or {ERRORS} errors of 1, of {whose}"
     for name, text in VARIABLES.items():
         cells = [cell for cell in closure.cells(name) if cell.has_jets()]
+        if not cells:
+            yield "", f"no cell of {text} and abs(eta) has more than {FEWEST_JETS} jets"
+            continue
         closed = [cell for cell in cells if cell.closes(closure.center)]
         yield "", f"in {len(closed)} of {counted(len(cells), 'cell')} of {text} and abs(eta)"
         for cell in cells:
