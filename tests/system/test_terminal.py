@@ -116,8 +116,24 @@ NEXT = [["weaver-tt", "inspect", "a file.root"]]
 def test_a_command_ends_in_lines_of_the_log_where_there_is_no_terminal(caplog, capfd):
     with caplog.at_level("INFO"):
         report_results("closure", RESULTS, NEXT)
-    assert caplog.messages == ["map: chi2/ndf 1.2", "  of two flavours", "figures: closure/*.png"]
+    assert caplog.messages == [
+        "map: chi2/ndf 1.2",
+        "map: of two flavours",
+        "figures: closure/*.png",
+    ]
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_line_of_the_log_names_all_that_it_belongs_to(caplog):
+    results = [("pT 300 to 400", ""), ("  SF b", "0.9"), ("", "few jets"), ("  SF c", "1.1")]
+    with caplog.at_level("INFO"):
+        report_results("calibration", [*results, ("page", "a.html")])
+    assert caplog.messages == [
+        "pT 300 to 400, SF b: 0.9",
+        "pT 300 to 400, SF b: few jets",
+        "pT 300 to 400, SF c: 1.1",
+        "page: a.html",
+    ]
 
 
 def test_a_command_ends_in_a_frame_and_the_next_commands_on_a_terminal(monkeypatch, caplog):

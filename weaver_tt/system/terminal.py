@@ -7,7 +7,7 @@ import re
 import shlex
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -98,15 +98,29 @@ def report_results(
     """End a command: what it has found, the files that it has made, and what may come next.
 
     On a terminal ``results``, texts with names, are in a frame, and ``commands`` below it are
-    there to be copied; elsewhere each result is a line of the log.
+    there to be copied. A name that begins with spaces belongs to the last one that does not, and a
+    text without a name to what is above it. Elsewhere each result is a line of the log, which names
+    all that it belongs to.
     """
     if is_terminal():
         show_panel(console(), title, results)
         show_commands(console(), commands)
         return
+    for name, text in _with_whole_names(results):
+        # a title alone is in the names of what follows
+        if text:
+            log.info("%s: %s", name, text)
+
+
+def _with_whole_names(results: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """The results, each with the name of what it belongs to before its own."""
+    title = whole = ""
     for name, text in results:
-        # what has no name goes on with what was said before
-        log.info("%s", f"{name}: {text}".rstrip() if name else f"  {text}")
+        if name.startswith(" "):
+            whole = f"{title}, {name.strip()}"
+        elif name:
+            title = whole = name
+        yield whole, text
 
 
 def show_commands(screen: Console, commands: Sequence[Sequence[str]]) -> None:

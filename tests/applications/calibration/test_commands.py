@@ -1,6 +1,7 @@
 """The command as a user runs it: fit, scale factors, and what is said of bad input."""
 
 import json
+import re
 
 import correctionlib
 import numpy as np
@@ -153,7 +154,9 @@ def test_toys_are_fitted_and_reported(files, tmp_path, capsys, drawn):
     toys = one["toys"]
     assert toys["number"] == 2
     assert list(toys["pulls"]) == ["SF top", "SF other", "scale"]
-    assert "pulls of 2 toys" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert re.search(r"all jets, pulls of SF top: mean .* ± .*, width .* ± .*, of 2 toys\n", shown)
+    assert re.search(r"all jets, efficiency of top: 0\.\d+ ± .* in data, .* simulated\n", shown)
     assert "mean of pulls" in (tmp_path / "calibration.html").read_text()
     ((_, _, variable, of_toys, folder),) = drawn
     assert (variable, len(of_toys), folder) == ("jet_sdmass", 1, tmp_path)

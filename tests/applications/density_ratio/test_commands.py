@@ -1,6 +1,7 @@
 """Scale factors and the closure of a ratio, as a user runs them on prediction files."""
 
 import json
+import re
 
 import awkward as ak
 import numpy as np
@@ -72,7 +73,11 @@ def test_the_closure_of_a_ratio(jets, tmp_path, quick):
     assert summary["variables"]["jet_pt"]["before"]["chi2_per_ndf"] > 10
     assert summary["variables"]["jet_pt"]["network"]["chi2_per_ndf"] < 2.5
     assert summary["map"]["source"] == "the other half of the predictions"
-    assert "| jet_pt, jet_eta |" in (tmp_path / "closure" / "closure.md").read_text()
+    table = (tmp_path / "closure" / "closure.md").read_text()
+    assert "| jet_pt, jet_eta |" in table
+    # of ratios that are uniform from 0.4 to 1.6, whose mean is 1
+    assert re.search(r"largest weight: 1\.[56]\d? times the mean", table)
+    assert re.search(r"largest 1 %: 1\.[56]\d? % of the sum of weights", table)
     # without the label of the denominator all other jets are of it
     again = close(path, tmp_path / "again", numerator="1 - mc")
     assert again["variables"] == summary["variables"]

@@ -351,8 +351,7 @@ def _report(results: Sequence[tuple[str, str]], folder: Path) -> None:
     from weaver_tt.applications.calibration.results import CALIBRATION, PAGE, SCALE_FACTORS
 
     factors = str(folder / SCALE_FACTORS)
-    files = [
-        *(("scale factors", factors), ("metrics", str(folder / CALIBRATION))),
-        ("page", str(folder / PAGE)),
-    ]
+    files = [("scale factors", factors)]
+    files.append(("metrics", str(folder / CALIBRATION)))
+    files.append(("page", str(folder / PAGE)))
     report_results("calibration", [*results, *files], [["correction", "summary", factors]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,11 @@ from weaver_tt.applications.calibration.kinematic_bins import KinematicBins
 from weaver_tt.applications.calibration.measurement import Measurement
 from weaver_tt.applications.calibration.scale_factors import ScaleFactor
 from weaver_tt.applications.calibration.scale_factors_json import BinnedFactor
-from weaver_tt.applications.calibration.toys import Toys, summarise_pulls
+from weaver_tt.applications.calibration.toys import SCALE_FACTOR, Toys, summarise_pulls
 from weaver_tt.log import log
 from weaver_tt.system.atomic_files import write_text
 from weaver_tt.system.json_files import write_json
-from weaver_tt.system.wording import counted, value_with_error
+from weaver_tt.system.wording import counted, decimals_of, value_with_error
 
 SCALE_FACTORS = "scale_factors.json"
 CALIBRATION = "calibration.json"
@@ -48,12 +49,12 @@ def binned_factors(bins: Iterable[Iterable[ScaleFactor]]) -> dict[str, list[Binn
 
 
 def measurement_results(measurement: Measurement) -> Iterator[tuple[str, str]]:
-    """What a kinematic bin has given, as texts with names."""
+    """What a kinematic bin has given: its goodness of fit, and below that all else."""
     goodness = measurement.fit.goodness
     fit = f"saturated goodness of fit {goodness.statistic:.1f}, ndf {goodness.ndf}"
     yield measurement.label, f"{fit}, p = {goodness.p_value:.3g}"
     for name, (value, error) in measurement.factors.items():
-        yield name, value_with_error(value, error)
+        yield f"  {name}", value_with_error(value, error)
     for one in measurement.scale_factors.factors:
         yield from factor_results(one)
 
@@ -61,10 +62,16 @@ def measurement_results(measurement: Measurement) -> Iterator[tuple[str, str]]:
 def factor_results(one: ScaleFactor) -> Iterator[tuple[str, str]]:
     """The scale factor of a category and its efficiencies, as texts with names."""
     errors = {"stat": one.statistical, "sim": one.simulation, "syst": one.systematic}
-    shown = " ".join(f"± {error:.3f} ({source})" for source, error in errors.items())
-    yield f"SF of {one.category}", f"{one.value:.3f} {shown}"
+    # all to the second digit of the total, as that is what the value is known to
+    is_known = 0 < one.total < math.inf
+    decimals = decimals_of(one.total) if is_known else 3
+    shown = " ".join(f"± {error:.{decimals}f} ({source})" for source, error in errors.items())
+    yield f"  {SCALE_FACTOR.format(one.category)}", f"{one.value:.{decimals}f} {shown}"
     of_data = value_with_error(one.data, one.data_error)
-    yield "efficiency", f"{of_data} in data, {value_with_error(one.mc, one.mc_error)} simulated"
+    yield (
+        f"  efficiency of {one.category}",
+        f"{of_data} in data, {value_with_error(one.mc, one.mc_error)} simulated",
+    )
 
 
 def measurement_content(measurement: Measurement) -> dict[str, Any]:
@@ -118,12 +125,13 @@ def toys_content(toys: Toys) -> dict[str, Any]:
 
 
 def toys_results(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The pulls of toys, as texts with names."""
-    yield "", f"pulls of {counted(content['number'], 'toy')}"
+    """The pulls of toys in a kinematic bin, as texts with names."""
+    toys = counted(content["number"], "toy")
     for name, found in content["pulls"].items():
         mean, width = found["mean"], found["width"]
-        shown = f"{mean['value']:+.2f} ± {mean['error']:.2f}"
-        yield "", f"{name}: mean {shown}, width {width['value']:.2f} ± {width['error']:.2f}"
+        shown = f"mean {mean['value']:+.2f} ± {mean['error']:.2f}"
+        shown += f", width {width['value']:.2f} ± {width['error']:.2f}"
+        yield f"  pulls of {name}", f"{shown}, of {toys}"
 
 
 def warn_of_toys(label: str, content: Mapping[str, Any]) -> None:

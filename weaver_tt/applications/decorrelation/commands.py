@@ -311,10 +311,9 @@ def _make_maps(options: DdtOptions, sources: JetSources, output: str) -> DdtMaps
     results: list[tuple[str, str]] = []
     for column, made in found.items():
         results += _about_map(column, made, judgements[column])
-    results += [
-        *(("maps", output), ("metrics", str(folder / "closure.json"))),
-        ("figures", str(folder / "*.png")),
-    ]
+    results.append(("maps", output))
+    results.append(("metrics", str(folder / "closure.json")))
+    results.append(("figures", str(folder / "*.png")))
     commands = [["correction", "summary", output]]
     if options.apply is None:
         apply = ["--map", output, "--apply", "pred.root", "-o", DEFAULT_APPLIED]
@@ -427,9 +426,9 @@ def _about_map(column: str, made: ThresholdMap, judgement: Judgement) -> Iterato
     yield column, f"{bins}, at least {counted(fewest, 'background jet')} in each that has any"
     after, before = judgement.after, judgement.before
     passing = value_with_error(100 * after.overall, 100 * after.overall_error)
-    yield "passing", f"{passing} % of the background, judged on {judgement.how}"
+    yield "  passing", f"{passing} % of the background, judged on {judgement.how}"
     flatness = f"chi2/ndf {after.chi2:.1f}/{after.ndf}"
-    yield "flat in mass", f"{flatness}, a plain cut {before.chi2:.1f}/{before.ndf}"
+    yield "  flat in mass", f"{flatness}, a plain cut {before.chi2:.1f}/{before.ndf}"
 
 
 def _apply(options: DdtOptions, maps: DdtMaps, output: str) -> None:

@@ -374,7 +374,7 @@ def _report(
         )
     global_factor = value_with_error(factor.value, factor.error)
     results.append(("global factor", f"{global_factor}, data over simulation"))
-    of_objects = f"{counted(written.objects, 'object')}, mean {written.mean:.4g}"
-    results.append((column, f"of {of_objects}"))
+    of_objects = f"mean {written.mean:.4g}, of {counted(written.objects, 'object')}"
+    results.append((column, of_objects))
     results += [("file", options.output), ("metrics", str(path))]
     report_results("scale factors", results, [["weaver-tt", "inspect", options.output]])

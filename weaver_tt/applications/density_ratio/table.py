@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from weaver_tt.applications.density_ratio.closure import RatioClosure
+from weaver_tt.applications.density_ratio.closure import LARGEST_SHARES, RatioClosure
 from weaver_tt.applications.density_ratio.roles import DENOMINATOR, ESTIMATES, NETWORK, NUMERATOR
 from weaver_tt.applications.density_ratio.shapes import Agreement
+from weaver_tt.system.wording import value_with_error
 
 
 def closure_table(closure: RatioClosure) -> str:
@@ -42,13 +43,15 @@ def closure_results(closure: RatioClosure) -> list[tuple[str, str]]:
 def _numbers(closure: RatioClosure) -> Iterator[tuple[str, str]]:
     """What is not of single estimates."""
     mean, error = closure.mean
-    largest = ", ".join(f"{name} {value:.3g}" for name, value in closure.largest.items())
     support = ", ".join(f"{name} {100 * share:.2g} %" for name, share in closure.support.items())
     counts = closure.counts
     of_denominator = f"{counts[DENOMINATOR]:,} of the {DENOMINATOR}"
     yield "entries", f"{counts[NUMERATOR]:,} of the {NUMERATOR}, {of_denominator}"
-    yield "mean of the ratio", f"{mean:.4f} +- {error:.4f} under the {DENOMINATOR}"
-    yield "weights", largest.replace("_", " ")
+    yield "mean of the ratio", f"{value_with_error(mean, error)} under the {DENOMINATOR}"
+    yield "largest weight", f"{closure.largest['largest_over_mean']:.3g} times the mean"
+    for share in LARGEST_SHARES:
+        of_sum = 100 * closure.largest[f"sum_of_largest_{share:g}"]
+        yield f"largest {100 * share:g} %", f"{of_sum:.3g} % of the sum of weights"
     yield "without support", support.replace("_", " ")
 
 
@@ -67,4 +70,4 @@ def _per_ndf(agreements: Mapping[str, Agreement]) -> list[str]:
 
 def _area_text(closure: RatioClosure, name: str) -> str:
     area = closure.areas[name]
-    return f"{area.value:.4f} +- {area.error:.4f}"
+    return value_with_error(area.value, area.error)
