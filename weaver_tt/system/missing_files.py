@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from weaver_tt.errors import nearest
@@ -14,8 +15,9 @@ def no_such_file(path: str | Path, *endings: str) -> str:
     """
     file = Path(path)
     beside = []
-    if file.parent.is_dir():
-        for item in sorted(file.parent.iterdir()):
+    # where there is no folder, or it may not be listed, there is nothing to choose from
+    with suppress(OSError):
+        for item in file.parent.iterdir():
             if item.is_file() and (not endings or item.name.endswith(endings)):
                 beside.append(item.name)
     return f"{path}: no such file; {nearest(file.name, beside)}"
