@@ -289,8 +289,10 @@ def show_continuation(prog: str, words: Sequence[str]) -> None:
     Not where that needs other words: a prefix with the time in it is another one the next time, and
     ``--load-epoch`` would go back once more.
     """
-    is_named = any(word in words for word in ("-m", "--model-prefix"))
-    if not is_terminal() or not is_named or "--load-epoch" in words:
+    # a value may be behind an equals sign
+    flags = {word.partition("=")[0] for word in words}
+    is_named = bool(flags & {"-m", "--model-prefix"})
+    if not is_terminal() or not is_named or "--load-epoch" in flags:
         return
     again = [word for word in words if word not in ("--overwrite", "--resume")]
     program = ["python", prog] if prog.endswith(".py") else prog.split()

@@ -230,7 +230,12 @@ def test_a_terminal_shows_the_command_that_continues(run, training, monkeypatch)
     assert same(weights("a/net"), weights("b/net"))
     # a prefix that is made of the time is another one the next time
     cli.show_continuation("train.py", ["-i", "a.root"])
+    # and another step back is not what was asked for
+    for flags in (["--load-epoch", "3"], ["--load-epoch=3"]):
+        cli.show_continuation("train.py", ["-m", "b/net", *flags])
     assert len(drawn.file.getvalue().splitlines()) == 2
+    cli.show_continuation("train.py", ["--model-prefix=b/net"])
+    assert drawn.file.getvalue().endswith("  python train.py --model-prefix=b/net --resume\n")
 
 
 def test_a_command_that_fails_at_once_does_not_ask_to_be_given_again(run):
