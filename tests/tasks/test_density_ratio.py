@@ -234,5 +234,5 @@ def test_a_mean_beyond_three_standard_deviations_is_remarked():
     metrics = {"mean_ratio": 0.22, "mean_ratio_error": 0.0101}
     assert task(normalise="yield").remarks(metrics) == []
     [remark] = task(normalise="yield").remarks({**metrics, "mean_ratio_error": 0.006})
-    assert "0.22 +- 0.006, 5.0 standard deviations from the 0.25 of `normalise: yield`" in remark
+    assert "0.22 ± 0.006, 5.0 standard deviations from the 0.25 of `normalise: yield`" in remark
     assert task().remarks({}) == []

@@ -216,7 +216,7 @@ class DensityRatio(Task):
         factor = expected / mean
         normalisation.shift += math.log(factor)
         log.info(
-            "%s was %.5g +- %.2g on the rows of training and validation; times %.5g it is %.5g",
+            "%s was %.5g ± %.2g on the rows of training and validation; times %.5g it is %.5g",
             what,
             mean,
             measured["mean_ratio_error"],
@@ -254,7 +254,7 @@ class DensityRatio(Task):
             return []
         how_far = f"{distance / error:.1f} standard deviations" if error else f"{distance:.3g}"
         return [
-            f"the mean of the ratio under {self.options.denominator} is {mean:.5g} +- {error:.2g}, "
+            f"the mean of the ratio under {self.options.denominator} is {mean:.5g} ± {error:.2g}, "
             f"{how_far} from the {expected:.5g} of `normalise: {self.options.normalise}`: these "
             "are other samples than those of the training, or the network has learnt their "
             "fluctuations, or it is no best epoch of a finished training, which alone is normalised"

@@ -117,7 +117,7 @@ def test_batches_that_are_too_small_are_warned_of(caplog):
     fitted(rows, batch_size=60)
     # 15 rows with 2 and 15 with -1: the root of 15 * 4 + 15 * 1 is the standard deviation, and
     # five of them need (5 / 1.73)^2 = 8.3 times as many rows
-    assert "the weights of mc add up to 15 +- 8.66." in caplog.text
+    assert "the weights of mc add up to 15 ± 8.66." in caplog.text
     assert "use --batch-size 500" in caplog.text
     # 30 rows with 1, 30 +- 5.5
     assert "weights of data" not in caplog.text

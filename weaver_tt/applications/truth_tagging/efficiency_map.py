@@ -226,7 +226,7 @@ def _divide_sums(name: str, pt_edges: Floats, eta_edges: Floats, sums: BinSums) 
         error = np.where(np.isnan(error), wider_error, error)
     # signed weights may add up to 0, their squares don't
     if not sums.square.any():
-        log.warning("efficiency map: there are no %s jets; their efficiency is set to 0 +- 1", name)
+        log.warning("efficiency map: there are no %s jets; their efficiency is set to 0 ± 1", name)
     elif empty.any():
         log.warning(
             "efficiency map, %s jets: %d of %d bins hold no jets and take the value of wider bins",

@@ -151,7 +151,7 @@ class DensityRatioAccumulator:
                 )
         for name, sums in self._sums.items():
             log.info(
-                "%s: %s, sum of weights %.6g +- %.3g",
+                "%s: %s, sum of weights %.6g ± %.3g",
                 name,
                 counted(sums.entries, what),
                 sums.weight,
@@ -224,7 +224,7 @@ class DensityRatioAccumulator:
                 enough = self._rows * SAFE_DEVIATIONS**2 * sums.squares / sums.weight**2
                 log.warning(
                     "%s: task density_ratio: in a batch of %d rows the weights of %s add up to "
-                    "%.3g +- %.3g. The loss of a batch is divided by this sum, which biases the "
+                    "%.3g ± %.3g. The loss of a batch is divided by this sum, which biases the "
                     "ratio where it is near 0; a batch where it is not above 0 is left out; use "
                     "--batch-size %d",
                     self.needed.source,
