@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from weaver_tt import cli
+from weaver_tt.config.schema import DataConfig
 from weaver_tt.log import quiet_terminal
 from weaver_tt.options.train import RunOptions, parse_options
 from weaver_tt.output.predict import Prediction
@@ -19,7 +20,7 @@ class Judged(Task):
     """Judged as most tasks are."""
 
     def __init__(self):
-        pass
+        self.config = DataConfig(source="c.yaml", text="", inputs={})
 
 
 Judged.__abstractmethods__ = frozenset()

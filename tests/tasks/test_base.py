@@ -1,5 +1,6 @@
 """What all tasks share."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
@@ -221,3 +222,28 @@ def test_a_loss_that_has_no_value_without_entries_is_not_asked_for_one():
     labels = {"_label_": torch.zeros(0, dtype=torch.int64)}
     scored = task.score(torch.zeros(0, 2), Batch({}, {}, {}, labels, size=0))
     assert task.losses(scored).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("weight", "observers", "optional", "expected"),
+    [
+        ("genWeight", ("genWeight",), (), ["--weight-column", "genWeight"]),
+        ("genWeight", (), ("genWeight",), ["--weight-column", "genWeight"]),
+        # predictions do not have it, or only its parts
+        ("genWeight", ("run",), (), []),
+        ("genWeight * pileup", ("genWeight", "pileup"), (), []),
+        (None, ("genWeight",), (), []),
+    ],
+)
+def test_predictions_are_judged_with_the_event_weight_that_they_have(
+    weight, observers, optional, expected
+):
+    task = classification()
+    task.config = replace(
+        task.config,
+        event_weight=None if weight is None else parse_expression(weight, "test"),
+        observers=observers,
+        optional_observers=optional,
+    )
+    judged = task.judge_command("net", ["pred.root"])
+    assert judged == ["report", "net:pred.root", *expected, "-o", "report"]

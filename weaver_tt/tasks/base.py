@@ -171,7 +171,15 @@ class Task(ABC):
         ``name``: what to call it. ``predictions``: of different rows, which are judged together.
         """
         # files behind commas would be those of several trainings
-        return ["report", f"{name}:{common_pattern(predictions)}", "-o", "report"]
+        models = f"{name}:{common_pattern(predictions)}"
+        return ["report", models, *self.weight_words(), "-o", "report"]
+
+    def weight_words(self) -> list[str]:
+        """The flag with which rows count as in the loss, where predictions have their weight."""
+        weight = self.config.event_weight
+        if weight is None or weight.source not in self.config.observer_names:
+            return []
+        return ["--weight-column", weight.source]
 
     def metric_names(self) -> list[str]:
         """The names of all that the meters measure."""

@@ -133,7 +133,8 @@ class DensityRatio(Task):
         """
         inputs = [name for group in self.config.inputs.values() for name in group.names]
         known = [name for name in dict.fromkeys(inputs) if name in self.config.observers]
-        return ["closure", *predictions, "--variables", *(known or ["VARIABLES"]), "-o", "closure"]
+        variables = ["--variables", *(known or ["VARIABLES"])]
+        return ["closure", *predictions, *variables, *self.weight_words(), "-o", "closure"]
 
     @property
     def output_names(self) -> list[str]:

@@ -87,7 +87,7 @@ class ObjectEfficiency(Task):
 
     def judge_command(self, name: str, predictions: Sequence[str]) -> list[str]:
         """Closure: the efficiencies against direct tagging and a map."""
-        return ["closure", *predictions, "-o", "closure"]
+        return ["closure", *predictions, *self.weight_words(), "-o", "closure"]
 
     @property
     def output_names(self) -> list[str]:
