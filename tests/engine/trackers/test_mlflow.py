@@ -99,6 +99,7 @@ def test_names_have_the_characters_that_mlflow_takes():
     assert allowed_name("val/rejection@0.5_top") == "val/rejection_0.5_top"
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_the_log_says_where_the_run_is_without_the_password_of_the_store(store, tmp_path, caplog):
     with caplog.at_level(logging.INFO, "weaver_tt"):
         train(tmp_path / "net", [0])
