@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 import torch
 from torch import nn
+from torch.torch_version import TorchVersion
 
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.system import distributed
@@ -232,6 +233,23 @@ def test_one_process_is_left_alone():
     assert (distributed.rank(), distributed.world_size(), distributed.is_main()) == (0, 1, True)
     assert distributed.gather_from_ranks(3) == [3]
     assert distributed.broadcast_from_main(3) == 3
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [("2.7.1", ["waited", "left"]), ("2.8.0+cpu", ["left"]), ("2.13.0", ["left"])],
+)
+def test_ranks_of_an_older_torch_leave_once_the_threads_of_gloo_are_done(
+    monkeypatch, version, expected
+):
+    # which would hang otherwise, one time in ten
+    done = []
+    monkeypatch.setattr(torch, "__version__", TorchVersion(version))
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: done.append("left"))
+    monkeypatch.setattr(distributed.time, "sleep", lambda seconds: done.append("waited"))
+    distributed.leave_ranks()
+    assert done == expected
 
 
 def test_a_backend_needs_torchrun(monkeypatch):

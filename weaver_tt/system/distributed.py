@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -36,6 +37,9 @@ LONGEST_WAIT = timedelta(days=7)
 
 # and how long for all of them to come: one that failed before has no connection to lose
 JOINING_WAIT = timedelta(minutes=10)
+
+# for threads of gloo, to be done with what they have exchanged
+LAST_EXCHANGE_SECONDS = 0.1
 
 MOST_CHARACTERS = 200  # of what torch says of a lost rank
 
@@ -177,6 +181,10 @@ def leave_ranks() -> None:
     _words = None
     _sums = None
     if torch_dist.is_available() and torch_dist.is_initialized():
+        if torch.__version__ < "2.8":
+            # these hold the lock of the interpreter while they wait for threads of gloo, which may
+            # want it to drop the tensors of the last exchange: they get it here
+            time.sleep(LAST_EXCHANGE_SECONDS)
         torch_dist.destroy_process_group()
 
 
