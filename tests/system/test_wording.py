@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from weaver_tt.system.wording import counted, listed, size_text, value_with_error
+from weaver_tt.system.wording import counted, listed, short_settings, size_text, value_with_error
 
 PACKAGE = Path(__file__).parents[2] / "weaver_tt"
 
@@ -46,3 +46,10 @@ def test_no_message_counts_files_that_were_written_as_several():
     several = re.compile(r"%d (models|figures|trials|networks)\b")
     found = {path.name for path in PACKAGE.rglob("*.py") if several.search(path.read_text())}
     assert found == set()
+
+
+def test_settings_of_a_range_are_shown_in_few_digits():
+    drawn = {"--start-lr": 0.0031622776601683794, "-o hidden": 64, "--optimizer": "adam"}
+    drawn |= {"--clip-gradient": float("inf"), "--use-amp": True}
+    shown = "--start-lr 0.003162 -o hidden 64 --optimizer adam --clip-gradient inf --use-amp True"
+    assert short_settings(drawn) == shown

@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.log import is_terminal, terminal_width, wrap_lines
-from weaver_tt.system.terminal import command_text
+from weaver_tt.system.terminal import command_text, fill_lines
 
 T = TypeVar("T")
 
@@ -31,14 +31,8 @@ class HelpFormatter(argparse.HelpFormatter):
         # argparse breaks those of its own making, and not those that are given
         if usage is None:
             return text
-        first, *flags = re.split(r" (?=[-\[])", text.strip())
-        lines = [first]
-        for part in flags:
-            if len(lines[-1]) + 1 + len(part) > self._width:
-                lines.append(f"    {part}")
-            else:
-                lines[-1] += f" {part}"
-        return "\n".join(lines) + "\n\n"
+        parts = re.split(r" (?=[-\[])", text.strip())
+        return "\n".join(fill_lines(parts, self._width, 4)) + "\n\n"
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         if "\n  " in text:

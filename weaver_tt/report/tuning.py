@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from weaver_tt.errors import DataError
 from weaver_tt.options.flags import flag
 from weaver_tt.system.terminal import report_results, short_number
-from weaver_tt.system.wording import counted
+from weaver_tt.system.wording import counted, short_settings
 
 if TYPE_CHECKING:
     from weaver_tt.report.search import SearchRecord
@@ -79,19 +79,14 @@ def run_tune_report(options: TuneReportOptions) -> None:
     best = [trial for trial in search.complete if trial.number in search.best]
     for trial in best:
         values = ", ".join(f"{name} {short_number(value)}" for name, value in trial.values.items())
-        settings = " ".join(f"{name} {_shown(value)}" for name, value in trial.settings.items())
-        results += [(f"trial {trial.number}", f"{values}, the best"), ("", settings)]
+        results.append((f"trial {trial.number}", f"{values}, the best"))
+        results.append(("", short_settings(trial.settings)))
     results += [
         ("page", f"{folder / 'report.html'}, {counted(len(pictures), 'figure')}"),
         ("metrics", f"{folder / 'tuning.json'}, {folder / 'trials.csv'}"),
     ]
     commands = [["weaver-tt", "inspect", trial.prefix] for trial in best[:1] if trial.prefix]
     report_results("search", results, commands)
-
-
-def _shown(value: object) -> str:
-    """A setting with few digits: one of a range has up to seventeen."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def trials_csv(search: SearchRecord) -> str:

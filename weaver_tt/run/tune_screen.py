@@ -5,8 +5,7 @@ Logs without a terminal have all of this in lines, and nothing here is called fo
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from weaver_tt.metrics.direction import Direction
 from weaver_tt.options.tune import TuneRun
 from weaver_tt.run.screen import prediction_command
 from weaver_tt.run.tune_goals import Goals
-from weaver_tt.run.tune_space import Space, flags_of
+from weaver_tt.run.tune_space import Space
 from weaver_tt.system.terminal import (
     console,
     short_number,
@@ -24,6 +23,7 @@ from weaver_tt.system.terminal import (
     show_commands,
     show_panel,
 )
+from weaver_tt.system.wording import short_settings
 
 COLUMN = 9  # characters of a metric, at least
 WORDS = {
@@ -85,7 +85,7 @@ class SearchScreen:
             row.append(f"{trial.state.name.lower():>{width}}", "dim")
         row.append(f" {short_time(seconds):>8}")
         row.append(" *" if is_best else "  ", "bold green")
-        settings = f"  {flags_of(shown_values(trial.params).items())}"
+        settings = f"  {short_settings(trial.params)}"
         room = self._console.width - len(row)
         row.append(settings if len(settings) <= room else f"{settings[: room - 2]} …", "dim")
         self._console.print(row, soft_wrap=True)
@@ -97,7 +97,7 @@ class SearchScreen:
             values = zip(self._goals, trial.values, strict=True)
             measured = ", ".join(f"{goal} {short_number(value)}" for goal, value in values)
             lines.append((f"trial {trial.number}", measured))
-            lines.append(("", flags_of(shown_values(trial.params).items())))
+            lines.append(("", short_settings(trial.params)))
             lines.append(("", f"{prefix}_*"))
         title = "best trial"
         if len(trials) > 1:
@@ -118,11 +118,3 @@ def next_commands(options: TuneRun, prefixes: Sequence[str]) -> list[list[str]]:
     commands = [["weaver-tt", "tune-report", storage, "-o", folder]]
     first, *_ = prefixes
     return [*commands, prediction_command(options, first)]
-
-
-def shown_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Drawn values with few digits: one of a range has up to seventeen."""
-    return {
-        name: f"{value:.4g}" if isinstance(value, float) and math.isfinite(value) else value
-        for name, value in values.items()
-    }

@@ -154,14 +154,23 @@ def command_text(words: Sequence[str], width: int) -> str:
             parts.append(quoted)
         else:
             parts[-1] += f" {quoted}"
-    lines = [f"  {parts[0]}"]
+    parts[0] = f"  {parts[0]}"
+    # behind each line come a space and the sign that the command goes on
+    return " \\\n".join(fill_lines(parts, width - 2, 6))
+
+
+def fill_lines(parts: Sequence[str], width: int, indent: int) -> list[str]:
+    """``parts``, which stay whole, in lines of at most ``width`` characters where that can be.
+
+    All but the first begin ``indent`` characters further in.
+    """
+    lines = [parts[0]]
     for part in parts[1:]:
-        # behind it comes a space, and perhaps the sign that the command goes on
-        if len(lines[-1]) + len(part) + 3 > width:
-            lines.append(f"      {part}")
+        if len(lines[-1]) + 1 + len(part) > width:
+            lines.append(f"{' ' * indent}{part}")
         else:
             lines[-1] += f" {part}"
-    return " \\\n".join(lines)
+    return lines
 
 
 # --- numbers

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 def counted(number: int, one: str, several: str | None = None) -> str:
@@ -40,3 +41,12 @@ def size_text(number: float) -> str:
         if number >= size:
             return f"{number / size:.3g} {unit}"
     return f"{number / 1e3:.3g} kB"
+
+
+def short_settings(values: Mapping[str, Any]) -> str:
+    """``--start-lr 0.003162 --ema 0.99``, in few digits: those of a range have up to seventeen."""
+    parts = []
+    for name, value in values.items():
+        shown = f"{value:.4g}" if isinstance(value, float) else value
+        parts.append(f"{name} {shown}")
+    return " ".join(parts)
